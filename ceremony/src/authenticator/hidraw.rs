@@ -1,0 +1,355 @@
+//! Finds security keys in sysfs and moves packets to and from them: the only
+//! file that touches `/dev`.
+//!
+//! A node is never opened to see what it is. The kernel wakes the device on a
+//! first open, so looking into every mouse and keyboard would cost time and
+//! leave traces; sysfs has each device's report descriptor for the reading.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::stat::{fstat, major, minor};
+
+use super::ctaphid::Packet;
+use crate::credential::printable;
+
+/// Where the kernel lists hidraw devices.
+const CLASS: &str = "/sys/class/hidraw";
+
+/// The most bytes of a report descriptor we read; the kernel's own limit
+/// (`HID_MAX_DESCRIPTOR_SIZE`).
+const LARGEST_DESCRIPTOR: u64 = 4096;
+
+/// The most keys considered at once; a ninth is left alone.
+pub const MOST_KEYS: usize = 8;
+
+/// A security key that is plugged in, not opened yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundKey {
+    /// Its device node, `/dev/hidraw3`.
+    pub node: PathBuf,
+    /// What it calls itself, made fit to be shown; empty where it does not say.
+    pub product: String,
+    /// Its device number as sysfs has it, `major:minor`.
+    device: String,
+}
+
+impl fmt::Display for FoundKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let node = self.node.display();
+        if self.product.is_empty() {
+            write!(f, "{node}")
+        } else {
+            write!(f, "{} ({node})", self.product)
+        }
+    }
+}
+
+/// The keys plugged in now, in the order of their nodes. A device that goes
+/// away while we look is not there.
+pub fn find() -> Vec<FoundKey> {
+    let mut found: Vec<FoundKey> = fs::read_dir(CLASS)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| FoundKey::at(&entry.path()))
+        .collect();
+    found.sort_by(|a, b| natural(&a.node).cmp(&natural(&b.node)));
+    found.truncate(MOST_KEYS);
+    found
+}
+
+/// `/dev/hidraw10` after `/dev/hidraw9`.
+fn natural(node: &Path) -> (usize, &Path) {
+    (node.as_os_str().len(), node)
+}
+
+impl FoundKey {
+    /// The key behind a directory of `/sys/class/hidraw`, if it is one.
+    fn at(sysfs: &Path) -> Option<Self> {
+        let descriptor = read_at_most(
+            &sysfs.join("device/report_descriptor"),
+            LARGEST_DESCRIPTOR,
+        )?;
+        if !is_fido(&descriptor) {
+            return None;
+        }
+        let device = String::from_utf8(read_at_most(&sysfs.join("dev"), 32)?).ok()?;
+        Some(Self {
+            node: Path::new("/dev").join(sysfs.file_name()?),
+            product: product(sysfs).unwrap_or_default(),
+            device: device.trim().to_owned(),
+        })
+    }
+
+    /// Opens the node, without waiting, and checks that it is the device that
+    /// was found: between sysfs and `/dev` another may have taken its name.
+    pub fn open(&self) -> Result<OpenKey, CannotOpen> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC)
+            .open(&self.node)
+            .map_err(|problem| match problem.kind() {
+                io::ErrorKind::PermissionDenied => CannotOpen::NoAccess,
+                io::ErrorKind::NotFound => CannotOpen::Gone,
+                _ => CannotOpen::Io(problem.raw_os_error().unwrap_or(0)),
+            })?;
+        let status = fstat(&file).map_err(|errno| CannotOpen::Io(errno as i32))?;
+        if format!("{}:{}", major(status.st_rdev), minor(status.st_rdev)) != self.device {
+            return Err(CannotOpen::AnotherDevice);
+        }
+        Ok(OpenKey { file })
+    }
+}
+
+/// A key's node, open.
+#[derive(Debug)]
+pub struct OpenKey {
+    file: File,
+}
+
+impl OpenKey {
+    /// Sends one packet. The kernel finishes the USB transfer before it
+    /// returns, and gives up on a device that does not take it after 5 s.
+    pub fn send(&mut self, packet: &Packet) -> io::Result<()> {
+        // hidraw wants the report number first; FIDO devices have none, so 0.
+        let mut report = [0; 65];
+        for (to, from) in report.iter_mut().skip(1).zip(packet) {
+            *to = *from;
+        }
+        match self.file.write(&report)? {
+            65 => Ok(()),
+            _ => Err(io::ErrorKind::WriteZero.into()),
+        }
+    }
+
+    /// The next packet, if one has come. A report of another size is an error:
+    /// no packet of ours is shorter or longer.
+    pub fn receive(&mut self) -> io::Result<Option<Packet>> {
+        // One byte more, to see a report that is too long.
+        let mut report = [0; 65];
+        match self.file.read(&mut report) {
+            Ok(64) => Ok(report.first_chunk::<64>().copied()),
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Err(io::ErrorKind::InvalidData.into()),
+            Err(problem) if problem.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+}
+
+impl AsFd for OpenKey {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Why a key that is plugged in could not be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CannotOpen {
+    /// This process may not.
+    NoAccess,
+    /// Unplugged meanwhile.
+    Gone,
+    /// The node belongs to another device than the one found in sysfs.
+    AnotherDevice,
+    /// Another error, by number.
+    Io(i32),
+}
+
+impl std::error::Error for CannotOpen {}
+
+impl fmt::Display for CannotOpen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAccess => write!(f, "this process may not open it"),
+            Self::Gone => write!(f, "it was unplugged"),
+            Self::AnotherDevice => write!(f, "its node belongs to another device"),
+            Self::Io(number) => write!(f, "{}", io::Error::from_raw_os_error(*number)),
+        }
+    }
+}
+
+/// Tells when a device node comes, goes, or changes its permissions (sysfs
+/// itself cannot be watched).
+#[derive(Debug)]
+pub struct Watch {
+    inotify: Inotify,
+}
+
+impl Watch {
+    /// Watches `/dev`.
+    pub fn new() -> nix::Result<Self> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        // IN_ATTRIB: udev hands out access a moment after the node appears.
+        let events = AddWatchFlags::IN_CREATE
+            | AddWatchFlags::IN_MOVED_TO
+            | AddWatchFlags::IN_ATTRIB
+            | AddWatchFlags::IN_DELETE;
+        inotify.add_watch("/dev", events)?;
+        Ok(Self { inotify })
+    }
+
+    /// Whether any hidraw node is concerned by what has happened; forgets it.
+    pub fn hidraw_changed(&self) -> bool {
+        let mut changed = false;
+        while let Ok(events) = self.inotify.read_events() {
+            changed |= events.iter().any(|event| {
+                event
+                    .name
+                    .as_ref()
+                    .is_some_and(|name| name.as_encoded_bytes().starts_with(b"hidraw"))
+            });
+        }
+        changed
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
+    }
+}
+
+/// The product string, from the HID parent's `uevent`.
+fn product(sysfs: &Path) -> Option<String> {
+    let uevent = read_at_most(&sysfs.join("device/uevent"), 4096)?;
+    let uevent = String::from_utf8_lossy(&uevent);
+    let name = uevent
+        .lines()
+        .find_map(|line| line.strip_prefix("HID_NAME="))?;
+    Some(printable(name, 64))
+}
+
+fn read_at_most(path: &Path, most: u64) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .ok()?
+        .take(most)
+        .read_to_end(&mut bytes)
+        .ok()?;
+    Some(bytes)
+}
+
+/// Whether a report descriptor (HID 1.11 §6.2.2) has a top-level collection of
+/// usage page 0xF1D0, usage 1 (CTAP 2.1 §11.2.8.2).
+fn is_fido(descriptor: &[u8]) -> bool {
+    let mut usage_page = 0;
+    let mut usages = Vec::new();
+    let mut depth = 0_usize;
+    let mut rest = descriptor;
+    while let Some((&prefix, behind)) = rest.split_first() {
+        let (data, behind) = match prefix {
+            // A long item: its size stands in the next byte, then a tag.
+            0xfe => match behind.split_first() {
+                Some((&size, behind)) => {
+                    match behind.split_at_checked(usize::from(size) + 1) {
+                        Some((_, behind)) => (&[][..], behind),
+                        None => return false,
+                    }
+                }
+                None => return false,
+            },
+            _ => {
+                let size = [0, 1, 2, 4][usize::from(prefix & 0x03)];
+                match behind.split_at_checked(size) {
+                    Some(split) => split,
+                    None => return false,
+                }
+            }
+        };
+        let value = data
+            .iter()
+            .rev()
+            .fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
+        match prefix & 0xfc {
+            0x04 => usage_page = value,
+            // A four-byte usage brings its page along.
+            0x08 if data.len() == 4 => usages.push(value),
+            0x08 => usages.push(usage_page << 16 | value),
+            // Collection: usages before it are its own, and then used up.
+            0xa0 => {
+                if depth == 0 && usages.contains(&0xf1d0_0001) {
+                    return true;
+                }
+                depth += 1;
+                usages.clear();
+            }
+            0xc0 => {
+                depth = depth.saturating_sub(1);
+                usages.clear();
+            }
+            // Input, output and feature use up the usages before them.
+            0x80 | 0x90 | 0xb0 => usages.clear(),
+            _ => {}
+        }
+        rest = behind;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str =
+        "06d0f10901a1010920150026ff007508954081020921150026ff00750895409102c0";
+    /// A boot keyboard (HID 1.11 appendix B.1), shortened.
+    const KEYBOARD: &str = "05010906a101050719e029e71500250175019508810295017508 8101c0";
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let digits: Vec<u8> = hex
+            .chars()
+            .filter_map(|c| c.to_digit(16))
+            .map(|digit| digit as u8)
+            .collect();
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    }
+
+    #[test]
+    fn a_security_key_is_known_by_its_report_descriptor() {
+        assert!(is_fido(&bytes(KEY)));
+        assert!(!is_fido(&bytes(KEYBOARD)));
+    }
+
+    #[test]
+    fn a_key_behind_a_keyboard_in_one_descriptor_is_found() {
+        assert!(is_fido(&bytes(&[KEYBOARD, KEY].concat())));
+    }
+
+    #[test]
+    fn the_usage_counts_only_at_the_top() {
+        // the same usage inside another collection, and as a plain input's
+        assert!(!is_fido(&bytes("05010906a10106d0f10901a101c0c0")));
+        assert!(!is_fido(&bytes("06d0f109018102a101c0")));
+        // usage 2 of the page
+        assert!(!is_fido(&bytes("06d0f10902a101c0")));
+        // page and usage in one item
+        assert!(is_fido(&bytes("0b0100d0f1a101c0")));
+    }
+
+    #[test]
+    fn a_truncated_descriptor_is_no_key_and_no_panic() {
+        let key = bytes(KEY);
+        for length in 0..7 {
+            assert!(!is_fido(&key[..length]));
+        }
+        for garbage in [&[0xfe][..], &[0xfe, 9], &[0xfe, 0], &[0x07], &[0xff; 40]] {
+            assert!(!is_fido(garbage));
+        }
+    }
+
+    #[test]
+    fn nodes_are_in_the_order_people_count() {
+        let ten = Path::new("/dev/hidraw10");
+        let nine = Path::new("/dev/hidraw9");
+        assert!(natural(nine) < natural(ten));
+    }
+}

@@ -1,0 +1,238 @@
+//! A credential's public key, in OpenSSH's form.
+//!
+//! `sk-ecdsa-sha2-nistp256@openssh.com` and `sk-ssh-ed25519@openssh.com` carry
+//! the relying party id as their *application* string (OpenSSH
+//! `PROTOCOL.u2f`), so one line holds everything a verifier needs.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use p256::ecdsa::signature::Verifier;
+use ssh_key::public::{EcdsaPublicKey, Ed25519PublicKey, KeyData, SkEcdsaSha2NistP256, SkEd25519};
+
+use crate::relying_party::{InvalidRelyingPartyId, RelyingPartyId};
+
+/// The signature algorithms we verify, by their COSE numbers (RFC 9053 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// ECDSA with SHA-256 over P-256, COSE −7.
+    Es256,
+    /// Ed25519, COSE −8.
+    EdDsa,
+}
+
+impl Algorithm {
+    /// The identifier in COSE and CTAP2.
+    pub fn cose(self) -> i64 {
+        match self {
+            Self::Es256 => -7,
+            Self::EdDsa => -8,
+        }
+    }
+
+    /// The algorithm behind a COSE identifier, where it is one of ours.
+    pub fn from_cose(identifier: i64) -> Option<Self> {
+        match identifier {
+            -7 => Some(Self::Es256),
+            -8 => Some(Self::EdDsa),
+            _ => None,
+        }
+    }
+}
+
+/// A point that has been checked to be one: on the curve, not the identity,
+/// not of low order.
+#[derive(Clone, PartialEq, Eq)]
+enum Point {
+    Es256(p256::ecdsa::VerifyingKey),
+    EdDsa(ed25519_dalek::VerifyingKey),
+}
+
+/// A public key bound to a relying party.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    point: Point,
+    relying_party: RelyingPartyId,
+}
+
+impl PublicKey {
+    /// From the uncompressed coordinates of an ES256 key.
+    pub fn es256(
+        x: &[u8; 32],
+        y: &[u8; 32],
+        relying_party: RelyingPartyId,
+    ) -> Result<Self, InvalidPublicKey> {
+        let mut sec1 = [0x04; 65];
+        let (_, coordinates) = sec1.split_at_mut(1);
+        let (left, right) = coordinates.split_at_mut(32);
+        left.copy_from_slice(x);
+        right.copy_from_slice(y);
+        Self::es256_from_sec1(&sec1, relying_party)
+    }
+
+    fn es256_from_sec1(
+        sec1: &[u8],
+        relying_party: RelyingPartyId,
+    ) -> Result<Self, InvalidPublicKey> {
+        let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(sec1)
+            .map_err(|_| InvalidPublicKey::NotOnCurve)?;
+        Ok(Self {
+            point: Point::Es256(key),
+            relying_party,
+        })
+    }
+
+    /// From the 32 bytes of an Ed25519 key.
+    pub fn eddsa(x: &[u8; 32], relying_party: RelyingPartyId) -> Result<Self, InvalidPublicKey> {
+        let key = ed25519_dalek::VerifyingKey::from_bytes(x)
+            .map_err(|_| InvalidPublicKey::NotOnCurve)?;
+        // A low-order point "verifies" signatures nobody made.
+        if key.is_weak() {
+            return Err(InvalidPublicKey::LowOrder);
+        }
+        Ok(Self {
+            point: Point::EdDsa(key),
+            relying_party,
+        })
+    }
+
+    /// From one line of OpenSSH text: `<type> <base64> [comment]`.
+    pub fn from_openssh(line: &str) -> Result<Self, InvalidPublicKey> {
+        let key = ssh_key::PublicKey::from_openssh(line)
+            .map_err(|problem| InvalidPublicKey::NotOpenSsh(problem.to_string()))?;
+        match key.key_data() {
+            KeyData::SkEcdsaSha2NistP256(sk) => Self::es256_from_sec1(
+                sk.ec_point().as_bytes(),
+                RelyingPartyId::parse(sk.application())?,
+            ),
+            KeyData::SkEd25519(sk) => Self::eddsa(
+                &sk.public_key().0,
+                RelyingPartyId::parse(sk.application())?,
+            ),
+            other => Err(InvalidPublicKey::NotSecurityKey(
+                other.algorithm().as_str().to_owned(),
+            )),
+        }
+    }
+
+    /// The key as OpenSSH's own type.
+    pub fn key_data(&self) -> Result<KeyData, InvalidPublicKey> {
+        let application = self.relying_party.as_str();
+        match &self.point {
+            Point::Es256(key) => {
+                let sec1 = key.to_sec1_point(false);
+                match EcdsaPublicKey::from_sec1_bytes(sec1.as_bytes()) {
+                    Ok(EcdsaPublicKey::NistP256(point)) => Ok(KeyData::SkEcdsaSha2NistP256(
+                        SkEcdsaSha2NistP256::new(point, application),
+                    )),
+                    _ => Err(InvalidPublicKey::NotOnCurve),
+                }
+            }
+            Point::EdDsa(key) => Ok(KeyData::SkEd25519(SkEd25519::new(
+                Ed25519PublicKey(key.to_bytes()),
+                application,
+            ))),
+        }
+    }
+
+    /// One line of OpenSSH text, without a comment.
+    pub fn to_openssh(&self) -> Result<String, InvalidPublicKey> {
+        ssh_key::PublicKey::from(self.key_data()?)
+            .to_openssh()
+            .map_err(|problem| InvalidPublicKey::NotOpenSsh(problem.to_string()))
+    }
+
+    /// The algorithm this key signs with.
+    pub fn algorithm(&self) -> Algorithm {
+        match self.point {
+            Point::Es256(_) => Algorithm::Es256,
+            Point::EdDsa(_) => Algorithm::EdDsa,
+        }
+    }
+
+    /// The relying party this key answers to.
+    pub fn relying_party(&self) -> &RelyingPartyId {
+        &self.relying_party
+    }
+
+    /// Verifies `signature`, as CTAP2 delivers it, over the bytes as they came.
+    ///
+    /// ES256 signatures are ASN.1 DER, EdDSA ones 64 raw bytes (WebAuthn
+    /// §6.5.6); the stored key decides which is expected, never the answer.
+    pub fn verify(&self, signed: &[u8], signature: &[u8]) -> Result<Signature, BadSignature> {
+        match &self.point {
+            Point::Es256(key) => {
+                let parsed =
+                    p256::ecdsa::Signature::from_der(signature).map_err(|_| BadSignature)?;
+                key.verify(signed, &parsed).map_err(|_| BadSignature)?;
+                Ok(Signature::Es256(parsed.to_bytes().into()))
+            }
+            Point::EdDsa(key) => {
+                let parsed = ed25519_dalek::Signature::from_slice(signature)
+                    .map_err(|_| BadSignature)?;
+                key.verify_strict(signed, &parsed)
+                    .map_err(|_| BadSignature)?;
+                Ok(Signature::EdDsa(parsed.to_bytes()))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({:?}, {})", self.algorithm(), self.relying_party)
+    }
+}
+
+/// A signature that has been verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// r ‖ s, 32 bytes each.
+    Es256([u8; 64]),
+    /// R ‖ S (RFC 8032 §5.1.6).
+    EdDsa([u8; 64]),
+}
+
+/// The signature does not verify: not of the expected form, or over other
+/// bytes, or by another key. Which of these is no help to an honest person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadSignature;
+
+/// Why a public key is not one of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InvalidPublicKey {
+    /// Not a line of OpenSSH public key text.
+    NotOpenSsh(String),
+    /// A valid SSH key, but not a FIDO one.
+    NotSecurityKey(String),
+    /// The point is not on its curve, or is the identity.
+    NotOnCurve,
+    /// An Ed25519 point of low order.
+    LowOrder,
+    /// The application string cannot be a relying party id.
+    RelyingParty(InvalidRelyingPartyId),
+}
+
+impl From<InvalidRelyingPartyId> for InvalidPublicKey {
+    fn from(problem: InvalidRelyingPartyId) -> Self {
+        Self::RelyingParty(problem)
+    }
+}
+
+impl std::error::Error for InvalidPublicKey {}
+
+impl fmt::Display for InvalidPublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotOpenSsh(problem) => write!(f, "not an OpenSSH public key: {problem}"),
+            Self::NotSecurityKey(kind) => write!(
+                f,
+                "a {kind} key is not held by a security key; \
+                 expected sk-ecdsa-sha2-nistp256@openssh.com or sk-ssh-ed25519@openssh.com"
+            ),
+            Self::NotOnCurve => write!(f, "the public key is not a point on its curve"),
+            Self::LowOrder => write!(f, "the public key is a point of low order"),
+            Self::RelyingParty(problem) => problem.fmt(f),
+        }
+    }
+}

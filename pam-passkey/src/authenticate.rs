@@ -1,0 +1,217 @@
+//! One authentication, straight through: who asks, which credentials are
+//! theirs, challenge, assertion, verdict.
+#![forbid(unsafe_code)]
+
+use std::ffi::CStr;
+use std::time::Instant;
+
+use ceremony::account::Account;
+use ceremony::assertion::Candidate;
+use ceremony::authentication::{self, Approval, Terms};
+use ceremony::authenticator::race::Field;
+use ceremony::challenge::Challenge;
+use ceremony::credential::Credential;
+use ceremony::credential_file::{CredentialFile, Store};
+use ceremony::policy::{Config, Policy, RemoteSessions};
+use ceremony::receipt::Receipt;
+use ceremony::signature_counter::SignatureCounters;
+use pam::constants::{PAM_SILENT, PamFlag, PamResultCode};
+use pam::conv::Conv;
+use pam::items::{RHost, Service, Tty};
+use pam::module::PamHandle;
+
+use crate::log::Log;
+use crate::prompt::Prompt;
+use crate::receipt_file;
+use crate::request;
+use crate::session::{self, Session};
+use crate::verdict::{Accepted, Outcome};
+
+/// `pam_sm_authenticate`: tries, and says what came of it.
+pub(crate) fn authenticate(
+    pamh: &mut PamHandle,
+    arguments: &[&CStr],
+    flags: PamFlag,
+) -> PamResultCode {
+    let service = text(pamh.get_item::<Service<'_>>().ok().flatten().as_deref());
+    let mut log = Log::open(&service);
+    let user = pamh.get_user(None);
+    let conversation = match pamh.get_item::<Conv<'_>>() {
+        Ok(Some(conversation)) if flags & PAM_SILENT == 0 => Some(conversation),
+        _ => None,
+    };
+    let caller = Caller {
+        service,
+        user: user.ok(),
+        rhost: text(pamh.get_item::<RHost<'_>>().ok().flatten().as_deref()),
+        tty: text(pamh.get_item::<Tty<'_>>().ok().flatten().as_deref()),
+    };
+    let outcome = attempt(&caller, arguments, conversation.as_ref(), &mut log)
+        .unwrap_or_else(|refusal| refusal);
+    outcome.pronounce(&mut log, conversation.as_ref())
+}
+
+/// What libpam says of the program that called it.
+struct Caller {
+    service: String,
+    /// `None` where libpam could not find out or the name is not UTF-8.
+    user: Option<String>,
+    rhost: String,
+    tty: String,
+}
+
+fn attempt(
+    caller: &Caller,
+    arguments: &[&CStr],
+    conversation: Option<&Conv<'_>>,
+    log: &mut Log,
+) -> Result<Outcome, Outcome> {
+    let policy = policy(&caller.service, arguments)?;
+    let account = account(caller)?;
+    let file = credential_file(&account, &policy, log)?;
+    if policy.remote == RemoteSessions::Refuse
+        && let Session::Remote(why) = session::of_caller(&caller.service, &caller.rhost)
+    {
+        return Err(Outcome::Remote { account, why });
+    }
+
+    let counters = SignatureCounters::open()
+        .inspect_err(|problem| log.info(&format!("signature counters are not kept: {problem}")))
+        .ok();
+    let credentials: Vec<&Credential> = file.credentials().collect();
+    let candidates: Vec<Candidate<'_>> = credentials
+        .iter()
+        .map(|&credential| candidate(credential, counters.as_ref(), log))
+        .collect();
+
+    let request = request::of(&caller.service, &account, &caller.tty);
+    let challenge = Challenge::new(&request).map_err(Outcome::NoChallenge)?;
+    let terms = Terms {
+        user_verification: policy.user_verification,
+        synced: policy.synced,
+        counter: policy.counter,
+        deadline: Instant::now() + policy.timeout,
+    };
+    let mut prompt = Prompt::new(&request, &credentials, conversation, log);
+    let approval = authentication::authenticate(
+        &candidates,
+        &challenge,
+        &terms,
+        &Field::EveryKey,
+        &mut prompt,
+    )
+    .map_err(|refused| Outcome::Refused {
+        account: account.clone(),
+        refused,
+    })?;
+
+    remember(&approval, counters.as_ref(), log);
+    let accepted = Accepted::of(&account, &approval);
+    keep_receipt(&policy, challenge, &approval, log);
+    Ok(Outcome::Accepted(accepted))
+}
+
+fn policy(service: &str, arguments: &[&CStr]) -> Result<Policy, Outcome> {
+    let arguments: Vec<_> = arguments.iter().map(|a| a.to_string_lossy()).collect();
+    let arguments: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
+    let policy = Config::load()
+        .map(|config| config.for_service(service))
+        .and_then(|policy| policy.tightened_by(&arguments))
+        .map_err(Outcome::Policy)?;
+    if policy.covered {
+        Ok(policy)
+    } else {
+        Err(Outcome::NotCovered)
+    }
+}
+
+fn account(caller: &Caller) -> Result<Account, Outcome> {
+    let name = caller.user.as_deref().ok_or(Outcome::NoUserName)?;
+    Account::by_name(name).map_err(|problem| Outcome::NoAccount {
+        asked: name.to_owned(),
+        problem,
+    })
+}
+
+/// The user's credentials: at least one good one. Bad records are logged and
+/// hide nothing.
+fn credential_file(
+    account: &Account,
+    policy: &Policy,
+    log: &mut Log,
+) -> Result<CredentialFile, Outcome> {
+    let store = Store::open().map_err(Outcome::Store)?;
+    // Only here may a user pass for "not enrolled": the account exists, the
+    // directory was opened and checked, and openat said ENOENT.
+    let file = store
+        .load(account)
+        .map_err(Outcome::Store)?
+        .ok_or_else(|| Outcome::NotEnrolled {
+            account: account.clone(),
+            rule: policy.when_not_enrolled,
+        })?;
+    let path = store.path_of(account);
+    for faulty in file.faulty() {
+        log.warning(&format!(
+            "{}:{}: passed over: {}",
+            path.display(),
+            faulty.line,
+            faulty.reason
+        ));
+    }
+    if file.credentials().next().is_some() {
+        Ok(file)
+    } else {
+        Err(Outcome::NoGoodRecord { path })
+    }
+}
+
+fn candidate<'c>(
+    credential: &'c Credential,
+    counters: Option<&SignatureCounters>,
+    log: &mut Log,
+) -> Candidate<'c> {
+    let stored_counter = counters.and_then(|counters| {
+        counters
+            .read(&credential.id)
+            .inspect_err(|problem| log.warning(&problem.to_string()))
+            .ok()
+            .flatten()
+    });
+    Candidate {
+        credential,
+        stored_counter,
+    }
+}
+
+/// Raises the stored counter, for keys that keep one.
+fn remember(approval: &Approval<'_>, counters: Option<&SignatureCounters>, log: &mut Log) {
+    let verified = &approval.verified;
+    let Some(counters) = counters.filter(|_| verified.sign_count > 0) else {
+        return;
+    };
+    if let Err(problem) = counters.raise(&verified.credential.id, verified.sign_count) {
+        log.warning(&problem.to_string());
+    }
+}
+
+/// Files the receipt, where the policy wants one. The verdict stands without.
+fn keep_receipt(policy: &Policy, challenge: Challenge, approval: &Approval<'_>, log: &mut Log) {
+    let Some(path) = &policy.receipts else {
+        return;
+    };
+    let line = Receipt::new(challenge, &approval.verified).and_then(|receipt| receipt.to_line());
+    let kept = match line {
+        Ok(line) => receipt_file::append(path, &line).map_err(|problem| problem.to_string()),
+        Err(problem) => Err(problem.to_string()),
+    };
+    if let Err(problem) = kept {
+        log.warning(&format!("no receipt in {}: {problem}", path.display()));
+    }
+}
+
+/// A PAM item as text; a missing one is empty.
+fn text(item: Option<&&CStr>) -> String {
+    item.map(|item| item.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,65 @@
+//! The door: the functions libpam looks up by name, and the guard that lets no
+//! panic out.
+//!
+//! `pam_hooks!` expands to the exported functions and to the `unsafe` that
+//! takes their raw arguments; there is no other `unsafe` in this crate.
+#![allow(unsafe_code)]
+// The macro's own functions are public and undocumented; libpam finds them by
+// name, and nobody else does.
+#![allow(missing_docs, unreachable_pub)]
+
+use std::ffi::CStr;
+use std::panic::{self, AssertUnwindSafe};
+
+use pam::constants::{PamFlag, PamResultCode};
+use pam::module::{PamHandle, PamHooks};
+
+use crate::authenticate::authenticate;
+use crate::log::Log;
+use crate::verdict::Outcome;
+
+struct Door;
+
+pam::pam_hooks!(Door);
+
+impl PamHooks for Door {
+    fn sm_authenticate(pamh: &mut PamHandle, args: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
+        without_panic(AssertUnwindSafe(|| authenticate(pamh, &args, flags)))
+    }
+
+    /// Credentials in PAM's sense (groups, tickets) are none of ours; whoever
+    /// was let in must not be stopped here.
+    fn sm_setcred(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+        PamResultCode::PAM_SUCCESS
+    }
+}
+
+/// A panic is a bug of ours; the host must survive it, and nobody is let in.
+/// The hook is quiet because stderr is the host's; std is linked into this
+/// module, so it is our own hook alone that is replaced and put back.
+fn without_panic(
+    work: impl FnOnce() -> PamResultCode + panic::UnwindSafe,
+) -> PamResultCode {
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let result = panic::catch_unwind(work);
+    panic::set_hook(before);
+    result.unwrap_or_else(|_| Outcome::Bug.pronounce(&mut Log::open("?"), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_service_err() {
+        assert_eq!(
+            without_panic(|| panic!("a bug")),
+            PamResultCode::PAM_SERVICE_ERR
+        );
+        assert_eq!(
+            without_panic(|| PamResultCode::PAM_AUTH_ERR),
+            PamResultCode::PAM_AUTH_ERR
+        );
+    }
+}

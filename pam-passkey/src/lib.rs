@@ -1,0 +1,20 @@
+//! `pam_passkey.so`: lets a person in with the FIDO2 security key they carry.
+//!
+//! The module is a guest: it runs inside sudo, login or a display manager, and
+//! leaves that process as it found it. One authentication goes straight
+//! through these rooms:
+//!
+//! `libpam → entry → authenticate → ceremony ⇄ prompt → verdict → libpam`
+//!
+//! [`authenticate`] reads top to bottom; [`verdict`] is the one place that
+//! turns what happened into a PAM code, a sentence and a log line.
+#![deny(unsafe_code)]
+
+mod authenticate;
+mod entry;
+mod log;
+mod prompt;
+mod receipt_file;
+mod request;
+mod session;
+mod verdict;

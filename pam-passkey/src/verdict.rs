@@ -1,0 +1,318 @@
+//! The verdict: one `match` from what happened to PAM code, the person's
+//! sentence and the log line, so that none of the three is ever forgotten.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+
+use ceremony::account::{Account, NoAccount};
+use ceremony::authentication::{Approval, Refused};
+use ceremony::challenge::NoChallenge;
+use ceremony::credential_file::CredentialFileError;
+use ceremony::policy::{PolicyError, WhenNotEnrolled};
+use pam::constants::{PAM_ERROR_MSG, PAM_TEXT_INFO, PamMessageStyle, PamResultCode};
+use pam::conv::Conv;
+
+use crate::log::Log;
+
+/// Everything that can come of an authentication.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// A key of this user's answered.
+    Accepted(Accepted),
+    /// This service is none of ours, unless configured.
+    NotCovered,
+    /// libpam has no user name to give.
+    NoUserName,
+    /// There is no account of that name, or nobody could tell.
+    NoAccount {
+        /// The name as asked for.
+        asked: String,
+        /// Why there is none.
+        problem: NoAccount,
+    },
+    /// The account exists and has no credential file.
+    NotEnrolled {
+        /// Whose file is not there.
+        account: Account,
+        /// What the administrator wants done.
+        rule: WhenNotEnrolled,
+    },
+    /// A credential file without one good record.
+    NoGoodRecord {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The person is not in front of this machine.
+    Remote {
+        /// Who asked.
+        account: Account,
+        /// How we know, for the log.
+        why: String,
+    },
+    /// The policy could not be read, or an argument is not accepted.
+    Policy(PolicyError),
+    /// The store could not be read.
+    Store(CredentialFileError),
+    /// No challenge could be made.
+    NoChallenge(NoChallenge),
+    /// The ceremony let nobody in.
+    Refused {
+        /// Who asked.
+        account: Account,
+        /// Why not.
+        refused: Refused,
+    },
+    /// We panicked.
+    Bug,
+}
+
+/// What is worth saying of an accepted assertion.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    user: String,
+    key: String,
+    device: String,
+    user_verified: bool,
+    sign_count: u32,
+    clone_alarm: Option<String>,
+}
+
+impl Accepted {
+    /// The essence of `approval`.
+    pub(crate) fn of(account: &Account, approval: &Approval<'_>) -> Self {
+        let verified = &approval.verified;
+        Self {
+            user: account.name.to_string(),
+            key: verified.credential.name.to_string(),
+            device: approval.key.to_string(),
+            user_verified: verified.flags.user_verified(),
+            sign_count: verified.sign_count,
+            clone_alarm: verified.clone_alarm.map(|alarm| alarm.to_string()),
+        }
+    }
+}
+
+/// How much a log line matters.
+enum Level {
+    Info,
+    Notice,
+    Warning,
+    Error,
+}
+
+/// Code, sentence and log line of one outcome.
+struct Verdict {
+    code: PamResultCode,
+    say: Option<(PamMessageStyle, String)>,
+    log: Option<(Level, String)>,
+}
+
+impl Verdict {
+    fn silent(code: PamResultCode) -> Self {
+        Self {
+            code,
+            say: None,
+            log: None,
+        }
+    }
+
+    fn saying(mut self, sentence: impl Into<String>) -> Self {
+        self.say = Some((PAM_ERROR_MSG, sentence.into()));
+        self
+    }
+
+    fn telling(mut self, sentence: impl Into<String>) -> Self {
+        self.say = Some((PAM_TEXT_INFO, sentence.into()));
+        self
+    }
+
+    fn logging(mut self, level: Level, line: impl Into<String>) -> Self {
+        self.log = Some((level, line.into()));
+        self
+    }
+}
+
+/// What a person is told when only an administrator can help.
+const ASK_ADMINISTRATOR: &str =
+    "Security keys cannot be used now; the system log says what the administrator must mend.";
+
+impl Outcome {
+    /// Says it to the person, logs it, and returns the code.
+    pub(crate) fn pronounce(self, log: &mut Log, conversation: Option<&Conv<'_>>) -> PamResultCode {
+        let verdict = self.verdict();
+        if let (Some((style, sentence)), Some(conversation)) = (verdict.say, conversation) {
+            // The verdict stands, shown or not.
+            let _ = conversation.send(style, &sentence);
+        }
+        match verdict.log {
+            Some((Level::Info, line)) => log.info(&line),
+            Some((Level::Notice, line)) => log.notice(&line),
+            Some((Level::Warning, line)) => log.warning(&line),
+            Some((Level::Error, line)) => log.error(&line),
+            None => {}
+        }
+        verdict.code
+    }
+
+    fn verdict(self) -> Verdict {
+        match self {
+            Self::Accepted(accepted) => accepted.verdict(),
+            Self::NotCovered => Verdict::silent(PamResultCode::PAM_AUTHINFO_UNAVAIL),
+            Self::NoUserName => Verdict::silent(PamResultCode::PAM_USER_UNKNOWN)
+                .logging(Level::Notice, "no user name to authenticate"),
+            Self::NoAccount { asked, problem } => no_account(&asked, &problem),
+            Self::NotEnrolled {
+                account,
+                rule: WhenNotEnrolled::Ignore,
+            } => Verdict::silent(PamResultCode::PAM_IGNORE).logging(
+                Level::Info,
+                format!("user={} has no key; ignored, as configured", account.name),
+            ),
+            Self::NotEnrolled {
+                account,
+                rule: WhenNotEnrolled::Refuse,
+            } => not_enrolled(account.name.as_str()).logging(
+                Level::Info,
+                format!("user={} has no key enrolled", account.name),
+            ),
+            Self::NoGoodRecord { path } => Verdict::silent(PamResultCode::PAM_SERVICE_ERR)
+                .saying(ASK_ADMINISTRATOR)
+                .logging(
+                    Level::Error,
+                    format!("{}: not one usable credential", path.display()),
+                ),
+            Self::Remote { account, why } => Verdict::silent(PamResultCode::PAM_AUTHINFO_UNAVAIL)
+                .telling("Security keys let in only people in front of this machine.")
+                .logging(
+                    Level::Notice,
+                    format!("user={} refused: not at this machine ({why})", account.name),
+                ),
+            Self::Policy(problem) => Verdict::silent(PamResultCode::PAM_SERVICE_ERR)
+                .saying(ASK_ADMINISTRATOR)
+                .logging(Level::Error, problem.to_string()),
+            Self::Store(problem) => Verdict::silent(PamResultCode::PAM_SERVICE_ERR)
+                .saying(ASK_ADMINISTRATOR)
+                .logging(Level::Error, problem.to_string()),
+            Self::NoChallenge(problem) => Verdict::silent(PamResultCode::PAM_SERVICE_ERR)
+                .saying(ASK_ADMINISTRATOR)
+                .logging(Level::Error, problem.to_string()),
+            Self::Refused { account, refused } => refused_verdict(&account, &refused),
+            Self::Bug => Verdict::silent(PamResultCode::PAM_SERVICE_ERR).logging(
+                Level::Error,
+                "pam_passkey failed from a bug of its own; nobody was let in; please report it",
+            ),
+        }
+    }
+}
+
+impl Accepted {
+    fn verdict(self) -> Verdict {
+        let line = format!(
+            "user={} accepted key=\"{}\" on {} verified={} counter={}",
+            self.user,
+            self.key,
+            self.device,
+            if self.user_verified { "yes" } else { "no" },
+            self.sign_count,
+        );
+        let accepted = Verdict::silent(PamResultCode::PAM_SUCCESS);
+        match self.clone_alarm {
+            None => accepted.logging(Level::Notice, line),
+            Some(alarm) => accepted
+                .saying(format!(
+                    "Warning: a copy of \"{}\" may be in use. Tell your administrator.",
+                    self.key
+                ))
+                .logging(Level::Warning, format!("{line}; CLONE ALARM: {alarm}")),
+        }
+    }
+}
+
+/// The same sentence for somebody unknown as for somebody without a key: a
+/// prompt does not tell strangers who has an account here.
+fn not_enrolled(user: &str) -> Verdict {
+    Verdict::silent(PamResultCode::PAM_USER_UNKNOWN).telling(format!(
+        "No security key is enrolled for {}. Enrol one with: sudo passkey enroll",
+        ceremony::credential::printable(user, 64)
+    ))
+}
+
+fn no_account(asked: &str, problem: &NoAccount) -> Verdict {
+    let line = format!("user={asked}: {problem}");
+    match problem {
+        NoAccount::Unknown | NoAccount::Invalid(_) => {
+            not_enrolled(asked).logging(Level::Notice, line)
+        }
+        NoAccount::LookupFailed(_) => Verdict::silent(PamResultCode::PAM_AUTHINFO_UNAVAIL)
+            .saying("Your account could not be looked up; try again in a moment.")
+            .logging(Level::Error, line),
+    }
+}
+
+fn refused_verdict(account: &Account, refused: &Refused) -> Verdict {
+    use PamResultCode::{PAM_AUTH_ERR, PAM_AUTHINFO_UNAVAIL, PAM_SERVICE_ERR};
+
+    let line = |why: &str| format!("user={} refused: {why}", account.name);
+    let (code, level, sentence, why) = match refused {
+        Refused::NoKey => (
+            PAM_AUTHINFO_UNAVAIL,
+            Level::Notice,
+            "No security key was plugged in. Plug yours in and try again.".to_owned(),
+            "no key plugged in".to_owned(),
+        ),
+        Refused::NoAccess(key) => (
+            PAM_AUTHINFO_UNAVAIL,
+            Level::Warning,
+            format!("{key} is plugged in, but this program may not use it."),
+            format!("no access to {key}"),
+        ),
+        Refused::TimedOut(key) => (
+            PAM_AUTH_ERR,
+            Level::Notice,
+            "Nobody touched the security key in time. Try again.".to_owned(),
+            format!("{key} was not touched in time"),
+        ),
+        Refused::WrongKey(key) => (
+            PAM_AUTH_ERR,
+            Level::Notice,
+            format!(
+                "{key} is not enrolled for {}. Plug in a key that is, and try again.",
+                account.name
+            ),
+            format!("{key} holds none of the user's credentials"),
+        ),
+        Refused::Denied(key) => (
+            PAM_AUTH_ERR,
+            Level::Notice,
+            "The request was denied on the security key.".to_owned(),
+            format!("denied on {key}"),
+        ),
+        Refused::CannotVerify(key, status) => (
+            PAM_AUTH_ERR,
+            Level::Warning,
+            format!("A PIN or fingerprint is required here, and {key} could not check one."),
+            format!("user verification is required and {key} answered: {status}"),
+        ),
+        Refused::Invalid(key, refusal) => (
+            PAM_AUTH_ERR,
+            Level::Warning,
+            format!("The answer of {key} was not accepted: {refusal}."),
+            format!("invalid answer from {key}: {refusal}"),
+        ),
+        Refused::Faulty(key, why) => (
+            PAM_AUTH_ERR,
+            Level::Warning,
+            format!("{key} did not work: {why}. Unplug it, plug it in and try again."),
+            format!("{key} failed: {why}"),
+        ),
+        Refused::System(why) => (
+            PAM_SERVICE_ERR,
+            Level::Error,
+            ASK_ADMINISTRATOR.to_owned(),
+            format!("the system refused what a ceremony needs: {why}"),
+        ),
+    };
+    Verdict::silent(code)
+        .saying(sentence)
+        .logging(level, line(&why))
+}
