@@ -133,7 +133,9 @@ impl fmt::Display for NoAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown => write!(f, "there is no account of that name"),
-            Self::LookupFailed(problem) => write!(f, "the account could not be looked up: {problem}"),
+            Self::LookupFailed(problem) => {
+                write!(f, "the account could not be looked up: {problem}")
+            }
             Self::Invalid(problem) => problem.fmt(f),
         }
     }
@@ -145,11 +147,21 @@ mod tests {
 
     #[test]
     fn a_user_name_is_never_a_path() {
-        for text in ["../x", "a/b", "/etc", ".", "..", ".hidden", "-rf", "a\0b", "a\nb"] {
+        for text in [
+            "../x", "a/b", "/etc", ".", "..", ".hidden", "-rf", "a\0b", "a\nb",
+        ] {
             assert!(UserName::parse(text).is_err(), "{text:?}");
             assert!(matches!(Account::by_name(text), Err(NoAccount::Invalid(_))));
         }
-        for text in ["alice", "Alice", "alice@corp", "CORP\\alice", "zoë", "a b", "x.y"] {
+        for text in [
+            "alice",
+            "Alice",
+            "alice@corp",
+            "CORP\\alice",
+            "zoë",
+            "a b",
+            "x.y",
+        ] {
             assert!(UserName::parse(text).is_ok(), "{text:?}");
         }
     }

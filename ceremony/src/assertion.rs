@@ -130,12 +130,11 @@ pub fn verify<'a>(
 
     // WebAuthn §7.2, signCount: both zero means the key keeps none.
     let stored = candidate.stored_counter.unwrap_or(0);
-    let clone_alarm = (data.sign_count <= stored && (data.sign_count, stored) != (0, 0)).then_some(
-        CloneAlarm {
+    let clone_alarm =
+        (data.sign_count <= stored && (data.sign_count, stored) != (0, 0)).then_some(CloneAlarm {
             stored,
             received: data.sign_count,
-        },
-    );
+        });
     if let (Some(alarm), CounterRule::Refuse) = (clone_alarm, expectation.counter) {
         return Err(Refusal::Cloned(alarm));
     }
@@ -291,7 +290,10 @@ mod tests {
 
     #[test]
     fn the_id_may_be_left_out_only_where_one_was_asked_for() {
-        let (one, two) = (key().credential(), TestKey::new(Algorithm::EdDsa, 2).credential());
+        let (one, two) = (
+            key().credential(),
+            TestKey::new(Algorithm::EdDsa, 2).credential(),
+        );
         let mut assertion = key().assert(&key().data(UP, 1), &HASH);
         assertion.credential_id = None;
         assert_eq!(judge(&assertion, &one), Ok(()));

@@ -10,9 +10,9 @@
 use minicbor::Decoder;
 use p256::ecdsa::signature::Verifier;
 use x509_cert::Certificate;
+use x509_cert::der::Decode;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::oid::AssociatedOid;
-use x509_cert::der::Decode;
 use x509_cert::ext::pkix::BasicConstraints;
 
 use crate::authenticator::ctap2::AttestationObject;
@@ -121,9 +121,14 @@ fn packed(
             .map_err(|_| Refusal::Statement("a signature that does not verify"))?;
         return Ok(Kind::PackedSelf);
     };
-    let certificate = Certificate::from_der(certificate)
-        .map_err(|_| Refusal::Certificate("not well-formed"))?;
-    verify_with(&certificate, statement.algorithm, signed, statement.signature)?;
+    let certificate =
+        Certificate::from_der(certificate).map_err(|_| Refusal::Certificate("not well-formed"))?;
+    verify_with(
+        &certificate,
+        statement.algorithm,
+        signed,
+        statement.signature,
+    )?;
     requirements(&certificate, attested.aaguid)?;
     Ok(Kind::PackedX5c)
 }
@@ -309,7 +314,12 @@ mod tests {
         e.str("alg").unwrap().i64(algorithm).unwrap();
         e.str("sig").unwrap().bytes(signature).unwrap();
         if let Some(certificate) = x5c {
-            e.str("x5c").unwrap().array(1).unwrap().bytes(certificate).unwrap();
+            e.str("x5c")
+                .unwrap()
+                .array(1)
+                .unwrap()
+                .bytes(certificate)
+                .unwrap();
         }
         statement
     }
@@ -364,8 +374,10 @@ mod tests {
     impl CertificateOf<'_> {
         /// A certificate (RFC 5280 §4.1) as far as anybody here reads it.
         fn encode(&self) -> Vec<u8> {
-            let ecdsa_sha256 =
-                der(0x30, &[&der(0x06, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]])]);
+            let ecdsa_sha256 = der(
+                0x30,
+                &[&der(0x06, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]])],
+            );
             let ec = der(0x06, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]]);
             let point = self.signer.es256().verifying_key().to_sec1_point(false);
             let spki = der(
@@ -398,7 +410,10 @@ mod tests {
             );
             let validity = der(
                 0x30,
-                &[&der(0x17, &[b"200101000000Z"]), &der(0x17, &[b"400101000000Z"])],
+                &[
+                    &der(0x17, &[b"200101000000Z"]),
+                    &der(0x17, &[b"400101000000Z"]),
+                ],
             );
             // Version 3 is 2 on the wire; only version 3 may have extensions.
             let version = der(0xa0, &[&der(0x02, &[&[self.version]])]);
@@ -504,19 +519,31 @@ mod tests {
         let signer = TestKey::new(Algorithm::Es256, 9);
         let wrong = [
             (
-                CertificateOf { model: [0xab; 16], ..honest(&signer) },
+                CertificateOf {
+                    model: [0xab; 16],
+                    ..honest(&signer)
+                },
                 "one of another model",
             ),
             (
-                CertificateOf { authority: true, ..honest(&signer) },
+                CertificateOf {
+                    authority: true,
+                    ..honest(&signer)
+                },
                 "one of an authority, not of a key",
             ),
             (
-                CertificateOf { version: 1, ..honest(&signer) },
+                CertificateOf {
+                    version: 1,
+                    ..honest(&signer)
+                },
                 "not of version 3",
             ),
             (
-                CertificateOf { curve: &[0x2b, 0x81, 0x04, 0x00, 0x0a], ..honest(&signer) },
+                CertificateOf {
+                    curve: &[0x2b, 0x81, 0x04, 0x00, 0x0a],
+                    ..honest(&signer)
+                },
                 "not one for ES256",
             ),
         ];
@@ -541,7 +568,10 @@ mod tests {
         strange.extend([0x63, b'x', b'x', b'x', 0x26]);
         for statement in [left_over, twice, strange, vec![0xa0], Vec::new()] {
             assert_eq!(
-                judge(&AttestationObject { statement, ..honest.clone() }),
+                judge(&AttestationObject {
+                    statement,
+                    ..honest.clone()
+                }),
                 Err(Refusal::Statement("not well-formed"))
             );
         }

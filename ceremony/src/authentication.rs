@@ -1,7 +1,7 @@
 //! The authentication ceremony (WebAuthn §7.2): a key that this person
 //! enrolled answers a fresh challenge.
 //!
-//! Touch only costs two transactions per key: CTAPHID_INIT, and one
+//! Touch only costs two transactions per key: an INIT, and one
 //! authenticatorGetAssertion with all of the user's credential ids. Where they
 //! do not fit one request, or belong to several relying parties, the key is
 //! asked silently which of them it holds before it is asked for a touch.
@@ -123,7 +123,9 @@ impl<'a> Asking<'_, 'a> {
             Err(problem) => return Step::Drop(KeyRefusal::Malformed(problem)),
         };
         let limits = Limits {
-            ids: info.max_credential_count_in_list.unwrap_or(MOST_IDS_UNASKED),
+            ids: info
+                .max_credential_count_in_list
+                .unwrap_or(MOST_IDS_UNASKED),
             bytes: info.max_msg_size,
         };
         self.chunks = chunks(self.candidates, self.terms.user_verification, limits);
@@ -374,5 +376,171 @@ impl From<Lost<KeyRefusal>> for Refused {
                 .max_by_key(Self::weight)
                 .unwrap_or(Self::NoKey),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::Credential;
+    use crate::public_key::Algorithm;
+    use crate::test_key::TestKey;
+
+    fn credential(seed: u8, id_length: usize) -> Credential {
+        let mut credential = TestKey::new(Algorithm::Es256, seed).credential();
+        credential.id = CredentialId::new(&vec![seed; id_length]).unwrap();
+        credential
+    }
+
+    /// The seeds of the credentials in each chunk.
+    fn shared_out(credentials: &[Credential], limits: Limits) -> Vec<Vec<u8>> {
+        let candidates: Vec<Candidate<'_>> = credentials
+            .iter()
+            .map(|credential| Candidate {
+                credential,
+                stored_counter: None,
+            })
+            .collect();
+        chunks(&candidates, UserVerification::Discouraged, limits)
+            .iter()
+            .map(|chunk| {
+                let ids = chunk.candidates.iter();
+                ids.map(|c| c.credential.id.as_bytes()[0]).collect()
+            })
+            .collect()
+    }
+
+    const UNASKED: Limits = Limits {
+        ids: 8,
+        bytes: 1024,
+    };
+
+    #[test]
+    fn up_to_eight_ids_fit_one_request() {
+        let credentials: Vec<Credential> = (1..=9).map(|seed| credential(seed, 16)).collect();
+        assert_eq!(shared_out(&credentials[..8], UNASKED).len(), 1);
+        assert_eq!(
+            shared_out(&credentials, UNASKED),
+            [vec![1, 2, 3, 4, 5, 6, 7, 8], vec![9]]
+        );
+    }
+
+    #[test]
+    fn a_request_is_at_most_as_long_as_the_key_takes() {
+        let two = [credential(1, 400), credential(2, 400)];
+        let length = {
+            let candidates: Vec<Candidate<'_>> = two
+                .iter()
+                .map(|credential| Candidate {
+                    credential,
+                    stored_counter: None,
+                })
+                .collect();
+            let all = chunks(&candidates, UserVerification::Discouraged, UNASKED);
+            all[0].request([0; 32], UserPresence::Touch).unwrap().len()
+        };
+        let limits = |bytes| Limits { ids: 8, bytes };
+        assert_eq!(shared_out(&two, limits(length)), [[1, 2]]);
+        assert_eq!(shared_out(&two, limits(length - 1)), [[1], [2]]);
+    }
+
+    #[test]
+    fn relying_parties_and_demands_are_not_mixed() {
+        let mut renamed = TestKey::new(Algorithm::Es256, 2);
+        renamed.relying_party = RelyingPartyId::parse("pam://old-name").unwrap();
+        let mut strict = credential(3, 16);
+        strict.user_verification = UserVerification::Required;
+        let credentials = [
+            credential(1, 16),
+            renamed.credential(),
+            strict,
+            credential(4, 16),
+        ];
+        assert_eq!(
+            shared_out(&credentials, UNASKED),
+            [vec![1, 4], vec![2], vec![3]]
+        );
+    }
+
+    /// The message that a dialogue sends next.
+    fn asked(step: Next<'_>) -> Vec<u8> {
+        match step {
+            Step::Ask(message) => message,
+            other => panic!("expected a request, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_chunk_is_asked_for_a_touch_at_once_and_several_are_probed_first() {
+        let credentials: Vec<Credential> = (1..=9).map(|seed| credential(seed, 16)).collect();
+        let candidates: Vec<Candidate<'_>> = credentials
+            .iter()
+            .map(|credential| Candidate {
+                credential,
+                stored_counter: None,
+            })
+            .collect();
+        let terms = Terms {
+            user_verification: UserVerification::Discouraged,
+            synced: SyncedCredentials::Allow,
+            counter: CounterRule::Warn,
+            deadline: Instant::now(),
+        };
+        let dialogue = |many: usize| Asking {
+            candidates: &candidates[..many],
+            client_data_hash: [0x11; 32],
+            terms: &terms,
+            chunks: chunks(&candidates[..many], terms.user_verification, UNASKED),
+            stage: Stage::Informing,
+        };
+        let silent = |message: &[u8]| message.ends_with(b"\x05\xa1\x62up\xf4");
+        let envelope = |message: &[u8]| message.windows(32).any(|part| part == [0x11; 32]);
+
+        let first = asked(dialogue(8).begin());
+        assert!(first[0] == 0x02 && envelope(&first) && !silent(&first));
+
+        let mut nine = dialogue(9);
+        assert_eq!(asked(nine.begin()), [0x04]);
+        // versions and AAGUID only: eight ids, 1024 bytes
+        let mut info = b"\xa2\x01\x81\x68FIDO_2_0\x03\x50".to_vec();
+        info.extend([0; 16]);
+        let probe = asked(nine.answered(Ok(&info)));
+        assert!(
+            silent(&probe) && !envelope(&probe),
+            "a probe signs no envelope"
+        );
+        let probe = asked(nine.answered(Err(Status::NoCredentials)));
+        assert!(silent(&probe) && !envelope(&probe));
+        let touch = asked(nine.answered(Ok(&[])));
+        assert!(envelope(&touch) && !silent(&touch));
+
+        let mut nine = dialogue(9);
+        nine.begin();
+        nine.answered(Ok(&info));
+        nine.answered(Err(Status::NoCredentials));
+        assert!(matches!(
+            nine.answered(Err(Status::NoCredentials)),
+            Step::Drop(KeyRefusal::NoCredential)
+        ));
+    }
+
+    #[test]
+    fn of_several_reasons_the_most_urgent_speaks_for_all() {
+        let key = |number: u8| FoundKey::imagined(number);
+        let out = |why| Out::Dropped(why);
+        let lost = Lost::AllDropped(vec![
+            (key(0), out(KeyRefusal::NoCredential)),
+            (key(1), out(KeyRefusal::Denied)),
+            (key(2), out(KeyRefusal::TimedOut)),
+        ]);
+        assert!(matches!(Refused::from(lost), Refused::Denied(k) if k == key(1)));
+        let lost = Lost::AllDropped(vec![
+            (key(0), out(KeyRefusal::Denied)),
+            (
+                key(1),
+                out(KeyRefusal::Invalid(assertion::Refusal::BadSignature)),
+            ),
+        ]);
+        assert!(matches!(Refused::from(lost), Refused::Invalid(k, _) if k == key(1)));
     }
 }

@@ -232,7 +232,7 @@ mod tests {
         bytes
     }
 
-    /// An ES256 COSE_Key of P-256's generator (SEC 2 §2.4.2).
+    /// An ES256 `COSE_Key` of P-256's generator (SEC 2 §2.4.2).
     fn cose_key() -> Vec<u8> {
         const X: &str = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296";
         const Y: &str = "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";

@@ -78,7 +78,7 @@ impl Challenge {
             version: 1,
             request,
             time: rfc3339(now).ok_or(NoChallenge::NoTime)?,
-            nonce: nonce.iter().map(|byte| format!("{byte:02x}")).collect(),
+            nonce: base16ct::lower::encode_string(&nonce),
         })
         .map_err(|_| NoChallenge::NotRepresentable)?;
         let envelope = SshSig::signed_data(NAMESPACE, MESSAGE_HASH, message.as_bytes())
@@ -172,8 +172,7 @@ mod tests {
 
     #[test]
     fn the_client_data_hash_covers_the_envelope_of_protocol_sshsig() {
-        let challenge =
-            Challenge::with_nonce(&request(), [1; 32], SystemTime::UNIX_EPOCH).unwrap();
+        let challenge = Challenge::with_nonce(&request(), [1; 32], SystemTime::UNIX_EPOCH).unwrap();
         let hash = challenge.client_data_hash();
         // PROTOCOL.sshsig, written out by hand: magic, then four strings.
         let mut envelope = b"SSHSIG".to_vec();

@@ -84,8 +84,8 @@ impl PublicKey {
 
     /// From the 32 bytes of an Ed25519 key.
     pub fn eddsa(x: &[u8; 32], relying_party: RelyingPartyId) -> Result<Self, InvalidPublicKey> {
-        let key = ed25519_dalek::VerifyingKey::from_bytes(x)
-            .map_err(|_| InvalidPublicKey::NotOnCurve)?;
+        let key =
+            ed25519_dalek::VerifyingKey::from_bytes(x).map_err(|_| InvalidPublicKey::NotOnCurve)?;
         // A low-order point "verifies" signatures nobody made.
         if key.is_weak() {
             return Err(InvalidPublicKey::LowOrder);
@@ -105,10 +105,9 @@ impl PublicKey {
                 sk.ec_point().as_bytes(),
                 RelyingPartyId::parse(sk.application())?,
             ),
-            KeyData::SkEd25519(sk) => Self::eddsa(
-                &sk.public_key().0,
-                RelyingPartyId::parse(sk.application())?,
-            ),
+            KeyData::SkEd25519(sk) => {
+                Self::eddsa(&sk.public_key().0, RelyingPartyId::parse(sk.application())?)
+            }
             other => Err(InvalidPublicKey::NotSecurityKey(
                 other.algorithm().as_str().to_owned(),
             )),
@@ -168,8 +167,8 @@ impl PublicKey {
                 Ok(Signature::Es256(parsed.to_bytes().into()))
             }
             Point::EdDsa(key) => {
-                let parsed = ed25519_dalek::Signature::from_slice(signature)
-                    .map_err(|_| BadSignature)?;
+                let parsed =
+                    ed25519_dalek::Signature::from_slice(signature).map_err(|_| BadSignature)?;
                 key.verify_strict(signed, &parsed)
                     .map_err(|_| BadSignature)?;
                 Ok(Signature::EdDsa(parsed.to_bytes()))
@@ -180,7 +179,12 @@ impl PublicKey {
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PublicKey({:?}, {})", self.algorithm(), self.relying_party)
+        write!(
+            f,
+            "PublicKey({:?}, {})",
+            self.algorithm(),
+            self.relying_party
+        )
     }
 }
 

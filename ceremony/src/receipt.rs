@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use serde::Serialize;
-use ssh_key::{Algorithm, LineEnding, Mpint, SshSig};
 use ssh_key::encoding::Encode;
+use ssh_key::{Algorithm, LineEnding, Mpint, SshSig};
 
 use crate::assertion::Verified;
 use crate::challenge::{Challenge, MESSAGE_HASH, NAMESPACE};

@@ -110,10 +110,17 @@ impl Making<'_> {
         if !info.supports(self.wanted.algorithm) {
             return Step::Drop(Refused::UnsupportedAlgorithm);
         }
+        if self.wanted.user_verification == UserVerification::Required && !info.built_in_uv {
+            return Step::Drop(Refused::CannotVerify(Status::UnsupportedOption));
+        }
         // As many ids as this key takes; one it holds beyond them would be
         // enrolled a second time, which costs a slot and opens nothing.
         let most = info.max_credential_count_in_list.unwrap_or(usize::MAX);
-        let mut exclude = self.wanted.exclude.get(..most).unwrap_or(self.wanted.exclude);
+        let mut exclude = self
+            .wanted
+            .exclude
+            .get(..most)
+            .unwrap_or(self.wanted.exclude);
         loop {
             let message = self.request(exclude);
             let fits = message

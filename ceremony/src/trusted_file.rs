@@ -361,6 +361,10 @@ mod tests {
         assert_eq!(why_not_read(&scratch, "file"), too_long);
         scratch.write("file", "");
         assert_eq!(mine(&scratch).read("file", MOST), Ok(Some(String::new())));
+        // Refused before there is memory for it: a terabyte of nothing.
+        let sparse = File::create(scratch.path().join("file")).unwrap();
+        sparse.set_len(1 << 40).unwrap();
+        assert_eq!(why_not_read(&scratch, "file"), too_long);
     }
 
     #[test]

@@ -37,9 +37,7 @@ impl PamHooks for Door {
 /// A panic is a bug of ours; the host must survive it, and nobody is let in.
 /// The hook is quiet because stderr is the host's; std is linked into this
 /// module, so it is our own hook alone that is replaced and put back.
-fn without_panic(
-    work: impl FnOnce() -> PamResultCode + panic::UnwindSafe,
-) -> PamResultCode {
+fn without_panic(work: impl FnOnce() -> PamResultCode + panic::UnwindSafe) -> PamResultCode {
     let before = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     let result = panic::catch_unwind(work);

@@ -136,7 +136,8 @@ mod tests {
     #[test]
     fn a_reader_that_does_not_read_costs_its_patience_once() {
         let (ours, _never_read) = UnixDatagram::pair().unwrap();
-        ours.set_write_timeout(Some(Duration::from_millis(1))).unwrap();
+        ours.set_write_timeout(Some(Duration::from_millis(1)))
+            .unwrap();
         let mut log = Log {
             logger: Some(Logger::new(LoggerBackend::Unix(ours), Tag("t".into()))),
         };

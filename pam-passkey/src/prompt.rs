@@ -61,9 +61,7 @@ impl Interaction for Prompt<'_> {
                 self.say(&format!("Touch {} ({}).", self.keys, seconds(*within)));
             }
             Notice::Busy { key } => {
-                self.say(&format!(
-                    "Another program is using {key}: do not touch it."
-                ));
+                self.say(&format!("Another program is using {key}: do not touch it."));
             }
             Notice::Dropped { key, why } => {
                 self.log.info(&format!("{key} is out: {why}"));

@@ -75,10 +75,7 @@ fn shortened(text: &str) -> String {
         return text.to_owned();
     }
     let head: String = text.chars().take(LONGEST_COMMAND * 2 / 3).collect();
-    let tail: String = text
-        .chars()
-        .skip(length - LONGEST_COMMAND / 3)
-        .collect();
+    let tail: String = text.chars().skip(length - LONGEST_COMMAND / 3).collect();
     let left_out = length - LONGEST_COMMAND;
     format!("{head} [{left_out} characters left out] {tail}")
 }

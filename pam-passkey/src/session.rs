@@ -207,8 +207,11 @@ mod tests {
     fn only_a_session_that_logind_calls_local_is_local() {
         let logind = Logind::with(&[("3", "UID=1000\nREMOTE=0\n")]);
         assert_eq!(logind.judge("sudo", SESSION), Session::Local);
-        for (id, text) in [("3", "UID=1000\nREMOTE=1\n"), ("3", "UID=1000\n"), ("4", "REMOTE=0\n")]
-        {
+        for (id, text) in [
+            ("3", "UID=1000\nREMOTE=1\n"),
+            ("3", "UID=1000\n"),
+            ("4", "REMOTE=0\n"),
+        ] {
             let logind = Logind::with(&[(id, text)]);
             assert!(matches!(logind.judge("sudo", SESSION), Session::Remote(_)));
         }

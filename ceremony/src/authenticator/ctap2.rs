@@ -117,3 +117,29 @@ fn once<T>(member: &mut Option<T>, value: T) -> Result<bool, Malformed> {
         Some(_) => Err(Malformed("a member that stands twice")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes from hexadecimal, blanks ignored.
+    pub(super) fn bytes(hex: &str) -> Vec<u8> {
+        let digits: Vec<u8> = hex
+            .chars()
+            .filter_map(|c| u8::try_from(c.to_digit(16)?).ok())
+            .collect();
+        assert_eq!(digits.len() % 2, 0);
+        digits
+            .chunks(2)
+            .map(|pair| pair[0] << 4 | pair[1])
+            .collect()
+    }
+
+    #[test]
+    fn a_response_is_a_status_and_its_data() {
+        assert_eq!(response(&[0, 1, 2]), Ok(&[1, 2][..]));
+        assert_eq!(response(&[0]), Ok(&[][..]));
+        assert_eq!(response(&[0x2e, 1]), Err(Status::NoCredentials));
+        assert!(response(&[]).is_err());
+    }
+}

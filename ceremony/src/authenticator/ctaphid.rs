@@ -53,7 +53,7 @@ pub enum Event {
     /// A whole CBOR response: status byte and data.
     Response(Vec<u8>),
     /// It serves another program at the moment (§11.2.9.1.6,
-    /// ERR_CHANNEL_BUSY); what we sent is lost and may be sent again.
+    /// `ERR_CHANNEL_BUSY`); what we sent is lost and may be sent again.
     Busy,
 }
 
@@ -115,7 +115,8 @@ impl Channel {
     }
 
     /// The packet that ends what is under way (§11.2.9.1.5), where there is
-    /// something: the authenticator then answers KEEPALIVE_CANCEL and goes dark.
+    /// something: the authenticator then answers that it was
+    /// cancelled and goes dark.
     pub fn cancel(&mut self) -> Option<Packet> {
         matches!(self.state, State::Waiting | State::Receiving { .. })
             .then(|| first_packet(self.id, command::CANCEL, 0, &[]))
@@ -170,7 +171,7 @@ impl Channel {
                     return Err(Fault::Length(length));
                 }
                 let first = data.get(..length.min(data.len())).unwrap_or(data);
-                self.collected(length, 0, first.to_vec())
+                Ok(self.collected(length, 0, first.to_vec()))
             }
             _ => Err(Fault::Command(command)),
         }
@@ -210,7 +211,7 @@ impl Channel {
                 }
                 let wanted = data.len().min(length.saturating_sub(so_far.len()));
                 so_far.extend_from_slice(data.get(..wanted).unwrap_or_default());
-                self.collected(length, expected.saturating_add(1), so_far)
+                Ok(self.collected(length, expected.saturating_add(1), so_far))
             }
             State::Waiting => Err(Fault::Interleaved),
             // Left over from something already over, or on the broadcast
@@ -222,22 +223,17 @@ impl Channel {
         }
     }
 
-    fn collected(
-        &mut self,
-        length: usize,
-        sequence: u8,
-        data: Vec<u8>,
-    ) -> Result<Option<Event>, Fault> {
+    fn collected(&mut self, length: usize, sequence: u8, data: Vec<u8>) -> Option<Event> {
         if data.len() == length {
             self.state = State::Idle;
-            return Ok(Some(Event::Response(data)));
+            return Some(Event::Response(data));
         }
         self.state = State::Receiving {
             length,
             sequence,
             data,
         };
-        Ok(None)
+        None
     }
 }
 
@@ -282,7 +278,7 @@ pub enum Fault {
     },
     /// A first packet in the middle of a message, or a continuation before one.
     Interleaved,
-    /// CTAPHID_ERROR with this code (§11.2.9.1.6).
+    /// `CTAPHID_ERROR` with this code (§11.2.9.1.6).
     Reported(u8),
     /// We wanted to send more than a message can hold.
     TooLarge(usize),
@@ -344,7 +340,7 @@ mod tests {
 
     /// A response of `length` bytes, cut into packets.
     fn response(length: usize) -> (Vec<u8>, Vec<Packet>) {
-        let message: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+        let message: Vec<u8> = (0..length).map(|n| n.to_le_bytes()[0]).collect();
         let mut sender = open();
         (message.clone(), sender.send(&message).unwrap())
     }
@@ -437,14 +433,14 @@ mod tests {
     #[test]
     fn packets_out_of_order_end_the_exchange() {
         let (_, packets) = response(57 + 59 * 3);
-        for wrong in [2_usize, 3] {
+        for (wrong, received) in [(2, 1), (3, 2)] {
             let mut channel = waiting();
             channel.receive(&packets[0]).unwrap();
             assert_eq!(
                 channel.receive(&packets[wrong]),
                 Err(Fault::Sequence {
                     expected: 0,
-                    received: wrong as u8 - 1
+                    received
                 })
             );
         }
@@ -470,10 +466,7 @@ mod tests {
     fn keepalives_say_what_is_waited_for() {
         let mut channel = waiting();
         let keepalive = |status| first_packet(OURS, command::KEEPALIVE, 1, &[status]);
-        assert_eq!(
-            channel.receive(&keepalive(1)),
-            Ok(Some(Event::Processing))
-        );
+        assert_eq!(channel.receive(&keepalive(1)), Ok(Some(Event::Processing)));
         assert_eq!(
             channel.receive(&keepalive(2)),
             Ok(Some(Event::UserPresenceNeeded))

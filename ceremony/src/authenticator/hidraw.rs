@@ -71,12 +71,19 @@ fn natural(node: &Path) -> (usize, &Path) {
 }
 
 impl FoundKey {
+    /// A key for the tests of other rooms, which never open it.
+    #[cfg(test)]
+    pub(crate) fn imagined(number: u8) -> Self {
+        Self {
+            node: PathBuf::from(format!("/dev/hidraw{number}")),
+            product: "Key".into(),
+            device: format!("0:{number}"),
+        }
+    }
+
     /// The key behind a directory of `/sys/class/hidraw`, if it is one.
     fn at(sysfs: &Path) -> Option<Self> {
-        let descriptor = read_at_most(
-            &sysfs.join("device/report_descriptor"),
-            LARGEST_DESCRIPTOR,
-        )?;
+        let descriptor = read_at_most(&sysfs.join("device/report_descriptor"), LARGEST_DESCRIPTOR)?;
         if !is_fido(&descriptor) {
             return None;
         }
@@ -245,31 +252,13 @@ fn is_fido(descriptor: &[u8]) -> bool {
     let mut usages = Vec::new();
     let mut depth = 0_usize;
     let mut rest = descriptor;
-    while let Some((&prefix, behind)) = rest.split_first() {
-        let (data, behind) = match prefix {
-            // A long item: its size stands in the next byte, then a tag.
-            0xfe => match behind.split_first() {
-                Some((&size, behind)) => {
-                    match behind.split_at_checked(usize::from(size) + 1) {
-                        Some((_, behind)) => (&[][..], behind),
-                        None => return false,
-                    }
-                }
-                None => return false,
-            },
-            _ => {
-                let size = [0, 1, 2, 4][usize::from(prefix & 0x03)];
-                match behind.split_at_checked(size) {
-                    Some(split) => split,
-                    None => return false,
-                }
-            }
-        };
+    while let Some((tag, data, behind)) = next_item(rest) {
+        rest = behind;
         let value = data
             .iter()
             .rev()
             .fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
-        match prefix & 0xfc {
+        match tag {
             0x04 => usage_page = value,
             // A four-byte usage brings its page along.
             0x08 if data.len() == 4 => usages.push(value),
@@ -290,27 +279,46 @@ fn is_fido(descriptor: &[u8]) -> bool {
             0x80 | 0x90 | 0xb0 => usages.clear(),
             _ => {}
         }
-        rest = behind;
     }
     false
+}
+
+/// The first item of a report descriptor: its tag and type, its data, and what
+/// follows. `None` at the end, or where the item is cut off.
+fn next_item(descriptor: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&prefix, rest) = descriptor.split_first()?;
+    // A long item: its size stands in the next byte, then a tag. None is
+    // defined, so none matters here.
+    if prefix == 0xfe {
+        let (&size, rest) = rest.split_first()?;
+        let (_, behind) = rest.split_at_checked(usize::from(size) + 1)?;
+        return Some((prefix, &[], behind));
+    }
+    let size = match prefix & 0x03 {
+        3 => 4,
+        size => usize::from(size),
+    };
+    let (data, behind) = rest.split_at_checked(size)?;
+    Some((prefix & 0xfc, data, behind))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const KEY: &str =
-        "06d0f10901a1010920150026ff007508954081020921150026ff00750895409102c0";
+    const KEY: &str = "06d0f10901a1010920150026ff007508954081020921150026ff00750895409102c0";
     /// A boot keyboard (HID 1.11 appendix B.1), shortened.
     const KEYBOARD: &str = "05010906a101050719e029e71500250175019508810295017508 8101c0";
 
     fn bytes(hex: &str) -> Vec<u8> {
         let digits: Vec<u8> = hex
             .chars()
-            .filter_map(|c| c.to_digit(16))
-            .map(|digit| digit as u8)
+            .filter_map(|c| u8::try_from(c.to_digit(16)?).ok())
             .collect();
-        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+        digits
+            .chunks(2)
+            .map(|pair| pair[0] << 4 | pair[1])
+            .collect()
     }
 
     #[test]

@@ -71,10 +71,7 @@ pub trait Dialogue {
     fn begin(&mut self) -> Step<Self::Outcome, Self::Dropped>;
 
     /// What to do now that the key has answered: with data, or a status.
-    fn answered(
-        &mut self,
-        answer: Result<&[u8], Status>,
-    ) -> Step<Self::Outcome, Self::Dropped>;
+    fn answered(&mut self, answer: Result<&[u8], Status>) -> Step<Self::Outcome, Self::Dropped>;
 }
 
 /// What a dialogue wants next.

@@ -344,6 +344,9 @@ mod tests {
             let outer = TrustedDir::open_or_create_owned_by(&path, wanted, me()).unwrap();
             outer.open_or_create_dir("inner", wanted).unwrap();
             assert_eq!((mode(&path), mode(&path.join("inner"))), (wanted, wanted));
+            // Whatever the umask of these tests took away.
+            outer.settle(0o777).unwrap();
+            assert_eq!(mode(&path), 0o777);
             // What is there already keeps the mode its administrator gave it.
             set_mode(&path, 0o711);
             TrustedDir::open_or_create_owned_by(&path, wanted, me()).unwrap();

@@ -106,3 +106,89 @@ fn id_of_descriptor(value: &mut Decoder<'_>) -> Result<Option<Vec<u8>>, Malforme
     }
     Ok(id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authenticator::ctap2::tests::bytes;
+
+    fn request(presence: UserPresence, verification: UserVerification) -> Vec<u8> {
+        GetAssertion {
+            relying_party: &RelyingPartyId::parse("pam://a").unwrap(),
+            client_data_hash: [0x11; 32],
+            allow_list: &[
+                &CredentialId::new(&[0xaa]).unwrap(),
+                &CredentialId::new(&[0xbb, 0xbb]).unwrap(),
+            ],
+            user_presence: presence,
+            user_verification: verification,
+        }
+        .request()
+        .unwrap()
+    }
+
+    #[test]
+    fn a_request_is_canonical_cbor() {
+        // CTAP 2.1 §8: keys in order, shortest lengths.
+        let common = format!(
+            "01 67 70616d3a2f2f61 02 5820 {} 03 82 \
+             a2 626964 41 aa 6474797065 6a7075626c69632d6b6579 \
+             a2 626964 42 bbbb 6474797065 6a7075626c69632d6b6579",
+            "11".repeat(32)
+        );
+        for (presence, verification, members, options) in [
+            (UserPresence::Touch, UserVerification::Discouraged, "a3", ""),
+            (
+                UserPresence::Touch,
+                UserVerification::Required,
+                "a4",
+                "05 a1 627576 f5",
+            ),
+            (
+                UserPresence::Silent,
+                UserVerification::Discouraged,
+                "a4",
+                "05 a1 627570 f4",
+            ),
+        ] {
+            assert_eq!(
+                request(presence, verification),
+                bytes(&format!("02 {members} {common} {options}"))
+            );
+        }
+    }
+
+    #[test]
+    fn a_response_is_read_with_and_without_its_credential() {
+        let id = "01 a2 626964 42 bbbb 6474797065 6a7075626c69632d6b6579";
+        let rest = "02 43 010203 03 42 0405";
+        let with = GetAssertion::parse(&bytes(&format!("a3 {id} {rest}"))).unwrap();
+        assert_eq!(with.credential_id, Some(vec![0xbb, 0xbb]));
+        assert_eq!(with.authenticator_data, [1, 2, 3]);
+        assert_eq!(with.signature, [4, 5]);
+        let without = GetAssertion::parse(&bytes(&format!("a2 {rest}"))).unwrap();
+        assert_eq!(without.credential_id, None);
+        // Careless firmware: an empty credential, members out of order.
+        let careless = GetAssertion::parse(&bytes("a3 03 42 0405 02 43 010203 01 a0")).unwrap();
+        assert_eq!(careless, without);
+    }
+
+    #[test]
+    fn what_is_missing_repeated_or_of_another_kind_is_refused() {
+        for data in [
+            "a1 02 41 00",
+            "a1 03 41 00",
+            "a3 02 41 00 02 41 00 03 41 00",
+            "a2 02 61 61 03 41 00",
+            "a2 02 41 00 03 01",
+            "a3 01 41 00 02 41 00 03 41 00",
+            "a3 01 a2 626964 41 00 626964 41 00 02 41 00 03 41 00",
+            "a2 02 5f 41 00 ff 03 41 00",
+            "a2 02 41 00 03 41 00 00",
+            "82 02 03",
+            "",
+        ] {
+            assert!(GetAssertion::parse(&bytes(data)).is_err(), "{data}");
+        }
+    }
+}

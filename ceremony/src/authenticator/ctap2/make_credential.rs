@@ -31,8 +31,7 @@ impl MakeCredential<'_> {
     pub fn request(&self) -> Option<Vec<u8>> {
         request(command::MAKE_CREDENTIAL, |e| {
             let with_uv = self.user_verification == UserVerification::Required;
-            let members =
-                4 + u64::from(!self.exclude_list.is_empty()) + u64::from(with_uv);
+            let members = 4 + u64::from(!self.exclude_list.is_empty()) + u64::from(with_uv);
             e.map(members)?;
             e.u8(0x01)?.bytes(&self.client_data_hash)?;
             e.u8(0x02)?.map(2)?;
@@ -93,9 +92,75 @@ impl AttestationObject {
         })?;
         Ok(Self {
             format: format.ok_or(Malformed("an attestation object without a format"))?,
-            authenticator_data: authenticator_data
-                .ok_or(Malformed("an attestation object without authenticator data"))?,
+            authenticator_data: authenticator_data.ok_or(Malformed(
+                "an attestation object without authenticator data",
+            ))?,
             statement: statement.unwrap_or_default(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authenticator::ctap2::tests::bytes;
+
+    #[test]
+    fn a_request_is_canonical_cbor() {
+        let relying_party = RelyingPartyId::parse("pam://a").unwrap();
+        let id = CredentialId::new(&[0xaa]).unwrap();
+        let mut request = MakeCredential {
+            client_data_hash: [0x11; 32],
+            relying_party: &relying_party,
+            user_name: "al",
+            user_id: [0x22; 32],
+            algorithm: Algorithm::EdDsa,
+            exclude_list: &[],
+            user_verification: UserVerification::Discouraged,
+        };
+        let common = format!(
+            "01 5820 {} 02 a2 626964 67 70616d3a2f2f61 646e616d65 67 70616d3a2f2f61 \
+             03 a3 626964 5820 {} 646e616d65 62 616c 6b646973706c61794e616d65 62 616c \
+             04 81 a2 63616c67 27 6474797065 6a7075626c69632d6b6579",
+            "11".repeat(32),
+            "22".repeat(32)
+        );
+        assert_eq!(
+            request.request().unwrap(),
+            bytes(&format!("01 a4 {common}"))
+        );
+        let ids = [&id];
+        request.exclude_list = &ids;
+        request.user_verification = UserVerification::Required;
+        assert_eq!(
+            request.request().unwrap(),
+            bytes(&format!(
+                "01 a6 {common} 05 81 a2 626964 41 aa 6474797065 6a7075626c69632d6b6579 \
+                 07 a1 627576 f5"
+            ))
+        );
+    }
+
+    #[test]
+    fn a_response_keeps_its_statement_as_it_came() {
+        let object =
+            AttestationObject::parse(&bytes("a3 01 646e6f6e65 02 42 0102 03 a1 00 1800")).unwrap();
+        assert_eq!(object.format, "none");
+        assert_eq!(object.authenticator_data, [1, 2]);
+        assert_eq!(object.statement, bytes("a1 00 1800"));
+    }
+
+    #[test]
+    fn what_is_missing_repeated_or_of_another_kind_is_refused() {
+        for data in [
+            "a1 01 646e6f6e65",
+            "a1 02 41 00",
+            "a2 01 01 02 41 00",
+            "a2 01 62 ff00 02 41 00",
+            "a3 01 646e6f6e65 02 41 00 02 41 00",
+            "a3 01 646e6f6e65 02 41 00 03 a1",
+        ] {
+            assert!(AttestationObject::parse(&bytes(data)).is_err(), "{data}");
+        }
     }
 }

@@ -1,0 +1,44 @@
+# The very lines that CI runs. `make demo` and `make test` need nothing but a
+# Rust toolchain: what else is missing is installed first (as root, or with sudo).
+
+CACHE ?= $(HOME)/.cache/pam-passkey
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+
+SHELL_FILES := .ci/run .ci/advisories .ci/prerequisites
+
+.PHONY: help demo check test build prerequisites
+
+help:
+	@echo "make demo    watch a security key open a real PAM service, or not; nothing outside ./target is touched"
+	@echo "make test    every test that needs no virtual machine"
+	@echo "make check   formatting, lints, licences, documentation"
+	@echo "make build   pam_passkey.so and passkey, in target/release"
+
+# One member at a time, so that no other member's features leak into it.
+build: prerequisites
+	cargo build --locked --release -p pam-passkey
+	cargo build --locked --release -p passkey
+
+demo: build
+	cargo run --locked --quiet -p tests --bin demo
+
+test: build
+	cargo test --locked --workspace
+
+check: prerequisites $(CARGO_DENY)
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+	shellcheck $(SHELL_FILES)
+	$(CARGO_DENY) --locked check bans licenses sources
+	.ci/advisories $(CARGO_DENY)
+	@echo "crates that the module would link twice:"
+	@! cargo tree --locked -p pam-passkey -e normal,no-proc-macro --duplicates | grep .
+
+prerequisites:
+	@.ci/prerequisites
+
+# Built once and kept outside the clone; named for its version.
+$(CARGO_DENY):
+	cargo install --locked --version $(CARGO_DENY_VERSION) --root $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny
