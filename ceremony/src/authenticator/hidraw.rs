@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::libc::{O_CLOEXEC, O_NOCTTY, O_NONBLOCK};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::stat::{fstat, major, minor};
 
@@ -101,7 +102,7 @@ impl FoundKey {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
-            .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC)
+            .custom_flags(O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
             .open(&self.node)
             .map_err(|problem| match problem.kind() {
                 io::ErrorKind::PermissionDenied => CannotOpen::NoAccess,
@@ -137,13 +138,12 @@ impl OpenKey {
         }
     }
 
-    /// The next packet, if one has come. A report of another size is an error:
-    /// no packet of ours is shorter or longer.
+    /// The next packet, if one has come. A shorter report is an error; of a
+    /// longer one the kernel hands over no more than was asked for.
     pub fn receive(&mut self) -> io::Result<Option<Packet>> {
-        // One byte more, to see a report that is too long.
-        let mut report = [0; 65];
-        match self.file.read(&mut report) {
-            Ok(64) => Ok(report.first_chunk::<64>().copied()),
+        let mut packet: Packet = [0; 64];
+        match self.file.read(&mut packet) {
+            Ok(64) => Ok(Some(packet)),
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => Err(io::ErrorKind::InvalidData.into()),
             Err(problem) if problem.kind() == io::ErrorKind::WouldBlock => Ok(None),
