@@ -5,6 +5,7 @@
 #![allow(clippy::result_large_err)]
 
 use std::ffi::CStr;
+use std::path::Path;
 use std::time::Instant;
 
 use ceremony::account::Account;
@@ -17,6 +18,7 @@ use ceremony::credential_file::{CredentialFile, Store};
 use ceremony::policy::{Config, Policy, RemoteSessions};
 use ceremony::receipt::Receipt;
 use ceremony::signature_counter::SignatureCounters;
+use ceremony::trusted_file::TrustedDir;
 use pam::constants::{PAM_SILENT, PamFlag, PamResultCode};
 use pam::conv::Conv;
 use pam::items::{RHost, Service, Tty};
@@ -24,7 +26,6 @@ use pam::module::PamHandle;
 
 use crate::log::Log;
 use crate::prompt::Prompt;
-use crate::receipt_file;
 use crate::request;
 use crate::session::{self, Session};
 use crate::verdict::{Accepted, Outcome};
@@ -202,14 +203,23 @@ fn keep_receipt(policy: &Policy, challenge: Challenge, approval: &Approval<'_>, 
     let Some(path) = &policy.receipts else {
         return;
     };
-    let line = Receipt::new(challenge, &approval.verified).and_then(|receipt| receipt.to_line());
-    let kept = match line {
-        Ok(line) => receipt_file::append(path, &line).map_err(|problem| problem.to_string()),
-        Err(problem) => Err(problem.to_string()),
-    };
+    let kept = Receipt::new(challenge, &approval.verified)
+        .and_then(|receipt| receipt.to_line())
+        .map_err(|problem| problem.to_string())
+        .and_then(|line| append(path, &line));
     if let Err(problem) = kept {
-        log.warning(&format!("no receipt in {}: {problem}", path.display()));
+        log.warning(&format!("no receipt was kept: {problem}"));
     }
+}
+
+fn append(path: &Path, line: &str) -> Result<(), String> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(format!("{} is no file", path.display()));
+    };
+    TrustedDir::open(directory)
+        .map_err(|problem| problem.to_string())?
+        .append(&name.to_string_lossy(), line.as_bytes())
+        .map_err(|problem| problem.to_string())
 }
 
 /// A PAM item as text; a missing one is empty.

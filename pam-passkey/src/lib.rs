@@ -14,7 +14,6 @@ mod authenticate;
 mod entry;
 mod log;
 mod prompt;
-mod receipt_file;
 mod request;
 mod session;
 mod verdict;

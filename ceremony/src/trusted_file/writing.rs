@@ -12,7 +12,9 @@ use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fchmod, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, mkdir, unlinkat};
 
-use super::{CAREFULLY, ROOT, Reason, TrustedDir, Untrusted, errno_of, is_file_name, shown};
+use super::{
+    CAREFULLY, Kind, ROOT, Reason, TrustedDir, Untrusted, check, errno_of, is_file_name, shown,
+};
 
 impl TrustedDir {
     /// Opens the directory at `path`, made with `mode` where there is none.
@@ -93,6 +95,20 @@ impl TrustedDir {
         fsync(&file).map_err(cannot)?;
         neighbour.take_the_place_of(name).map_err(cannot)?;
         fsync(&self.descriptor).map_err(cannot)
+    }
+
+    /// Adds `line` to the end of the file `name`, in one write; a file that is
+    /// made for it is its owner's alone. Lines of two writers never mix.
+    pub fn append(&self, name: &str, line: &[u8]) -> Result<(), CannotOpen> {
+        let path = self.path_of(name)?;
+        let cannot = |errno| CannotWrite::new(&path, Deed::Write, errno);
+        let flags = CAREFULLY | OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT;
+        let descriptor = openat(&self.descriptor, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)
+            .map_err(|errno| Untrusted::on_opening(&path, errno))?;
+        check(&descriptor, &path, Kind::File, self.owner)?;
+        File::from(descriptor)
+            .write_all(line)
+            .map_err(|problem| cannot(errno_of(&problem)).into())
     }
 
     /// Removes the file `name`. One that is already gone is what was wanted.
@@ -265,6 +281,34 @@ mod tests {
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect()
+    }
+
+    #[test]
+    fn lines_are_added_at_the_end_of_a_file_of_the_owners() {
+        let scratch = Scratch::new();
+        let dir = mine(&scratch);
+        dir.append("file", b"one\n").unwrap();
+        dir.append("file", b"two\n").unwrap();
+        let path = scratch.path().join("file");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+        assert_eq!(mode(&path), 0o600);
+    }
+
+    #[test]
+    fn nothing_is_added_to_a_link_a_pipe_or_a_file_that_others_may_write() {
+        let scratch = Scratch::new();
+        let dir = mine(&scratch);
+        let writable = scratch.write("writable", "before");
+        set_mode(&writable, 0o666);
+        let target = scratch.write("target", "before");
+        symlink(&target, scratch.path().join("link")).unwrap();
+        nix::unistd::mkfifo(&scratch.path().join("pipe"), Mode::S_IRWXU).unwrap();
+        for name in ["writable", "link", "pipe", "../target", ""] {
+            assert!(dir.append(name, b"line").is_err(), "{name}");
+        }
+        for file in [writable, target] {
+            assert_eq!(std::fs::read_to_string(file).unwrap(), "before");
+        }
     }
 
     #[test]

@@ -1,0 +1,101 @@
+//! A machine people live on: a policy under which a touch is enough, the service sudo with our
+//! module alone, and keys that the product itself has enrolled.
+
+#![forbid(unsafe_code)]
+
+use serde::Deserialize;
+
+use crate::machine::{MODULE, Machine, PluggedIn};
+use crate::ssh_keygen::{self, Verdict};
+use crate::virtual_key::{Presence, VirtualKey};
+
+/// Where the module keeps receipts on such a machine.
+const RECEIPTS: &str = "/var/lib/pam-passkey/receipts";
+
+impl Machine {
+    /// A machine on which nobody has a key yet.
+    #[must_use]
+    pub fn lived_on() -> Self {
+        let machine = Self::new();
+        machine.policy("user_verification = \"discouraged\"\n");
+        machine.service("sudo", &format!("auth required {MODULE}\n"));
+        machine
+    }
+
+    /// Writes `config.toml`; receipts are always kept.
+    pub fn policy(&self, settings: &str) {
+        let text = format!("receipts = \"{RECEIPTS}\"\n{settings}");
+        self.write_etc("pam-passkey/config.toml", &text, 0o644);
+        self.sh("mkdir -p /etc/pam-passkey/users")
+            .output()
+            .expect_success();
+    }
+
+    /// Plugs a key in and enrols it as root; the key answers at a touch from then on.
+    #[must_use = "a key that nobody holds is pulled out at once"]
+    pub fn enrolled(&self, user: &str, name: &str, more: &[&str]) -> PluggedIn {
+        let key = self.plug_in(VirtualKey::named("Bench Key"));
+        self.enroll(&key, user, name, more);
+        key
+    }
+
+    /// Enrols a key that is plugged in.
+    pub fn enroll(&self, key: &PluggedIn, user: &str, name: &str, more: &[&str]) {
+        key.presence(Presence::after_ms(150));
+        let command = [
+            "passkey",
+            "enroll",
+            "--touch-only",
+            "--user",
+            user,
+            "--name",
+            name,
+        ];
+        self.run(command.into_iter().chain(more.iter().copied()))
+            .output()
+            .expect_success();
+        key.forget_transactions();
+    }
+
+    /// The receipts kept so far.
+    pub fn receipts(&self) -> Vec<Receipt> {
+        let text = self.read(RECEIPTS).unwrap_or_default();
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a receipt is a line of JSON"))
+            .collect()
+    }
+
+    /// The OpenSSH public keys in a user's credential file.
+    pub fn public_keys(&self, user: &str) -> Vec<String> {
+        let file = self.read(&format!("/etc/pam-passkey/users/{user}.toml"));
+        file.unwrap_or_default()
+            .lines()
+            .filter_map(|line| line.strip_prefix("public_key = \"")?.strip_suffix('"'))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// A line of the receipts file.
+#[derive(Debug, Deserialize)]
+pub struct Receipt {
+    /// The name of the key.
+    pub key: String,
+    /// The signed line of JSON.
+    pub message: String,
+    /// The armoured SSHSIG.
+    pub signature: String,
+}
+
+impl Receipt {
+    /// What stock ssh-keygen makes of it, if this is the signer's public key.
+    pub fn judged_by_ssh_keygen(&self, user: &str, public_key: &str) -> Verdict {
+        ssh_keygen::verify(
+            &format!("{user} namespaces=\"login@pam-passkey\" {public_key}\n"),
+            user,
+            "login@pam-passkey",
+            self.message.as_bytes(),
+            &self.signature,
+        )
+    }
+}

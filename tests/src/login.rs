@@ -1,0 +1,341 @@
+//! A login as libpam sees it: the program `pam-host`, and what it reports.
+
+#![forbid(unsafe_code)]
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::machine::{Finished, Machine, Run, Running, Session};
+
+/// A login that has not begun.
+#[must_use = "it is run by .run() or .start()"]
+pub struct Login<'m> {
+    machine: &'m Machine,
+    arguments: Vec<String>,
+    answers: Option<Vec<String>>,
+    settings: Vec<Box<dyn FnOnce(Run<'m>) -> Run<'m> + 'm>>,
+}
+
+impl<'m> Login<'m> {
+    pub(crate) fn new(machine: &'m Machine, service: &str, user: &str) -> Self {
+        let arguments =
+            ["pam-host", "--aloud", "--service", service, "--user", user].map(str::to_owned);
+        Self {
+            machine,
+            arguments: arguments.into(),
+            answers: Some(Vec::new()),
+            settings: Vec::new(),
+        }
+    }
+
+    /// What is typed at the prompts, one after the other. A prompt too many is `PAM_CONV_ERR`.
+    pub fn answers<S: Into<String>>(mut self, answers: impl IntoIterator<Item = S>) -> Self {
+        self.answers = Some(answers.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Answers are typed while it runs, with [`RunningLogin::type_line`].
+    pub fn answers_later(mut self) -> Self {
+        self.answers = None;
+        self
+    }
+
+    /// Sets `PAM_RHOST`, as sshd does.
+    pub fn from_host(self, host: &str) -> Self {
+        self.argument("--rhost", host)
+    }
+
+    /// Sets `PAM_TTY`.
+    pub fn tty(self, tty: &str) -> Self {
+        self.argument("--tty", tty)
+    }
+
+    /// Sets `PAM_RUSER`, as sudo and su do.
+    pub fn requested_by(self, user: &str) -> Self {
+        self.argument("--ruser", user)
+    }
+
+    /// Asks so many times on one handle, as sudo does after a failure.
+    pub fn calls(self, calls: usize) -> Self {
+        self.argument("--calls", &calls.to_string())
+    }
+
+    /// Goes on to `pam_setcred` after success.
+    pub fn setcred(mut self) -> Self {
+        self.arguments.push("--setcred".to_owned());
+        self
+    }
+
+    /// Blocks SIGINT and SIGQUIT while libpam is at work, and looks for them afterwards: sudo's
+    /// way. See [`Report::pending`].
+    pub fn interrupts_like_sudo(mut self) -> Self {
+        self.arguments.push("--block-interrupts".to_owned());
+        self
+    }
+
+    /// Whose session the host runs in; at first [`Session::Local`].
+    pub fn session(self, session: Session) -> Self {
+        self.setting(move |run| run.session(session))
+    }
+
+    /// Runs the host as alice: a screen locker.
+    pub fn as_alice(self) -> Self {
+        self.setting(Run::as_alice)
+    }
+
+    /// Sets a variable in the host's environment.
+    pub fn env(self, name: &'m str, value: &'m str) -> Self {
+        self.setting(move |run| run.env(name, value))
+    }
+
+    /// How long it may take before the test fails.
+    pub fn within(self, patience: Duration) -> Self {
+        self.setting(move |run| run.within(patience))
+    }
+
+    /// Runs it to its end.
+    pub fn run(self) -> LoggedIn {
+        self.start().finish()
+    }
+
+    /// Begins it.
+    #[must_use = "a login that nobody holds is ended at once"]
+    pub fn start(self) -> RunningLogin<'m> {
+        self.machine.assert_installed("/usr/local/bin/pam-host");
+        let run = self.machine.run(self.arguments);
+        let run = match self.answers {
+            Some(answers) => run.stdin(
+                answers
+                    .iter()
+                    .flat_map(|answer| [answer, "\n"])
+                    .collect::<String>(),
+            ),
+            None => run.stdin_open(),
+        };
+        RunningLogin(
+            self.settings
+                .into_iter()
+                .fold(run, |run, setting| setting(run))
+                .start(),
+        )
+    }
+
+    fn argument(mut self, name: &str, value: &str) -> Self {
+        self.arguments.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    fn setting(mut self, setting: impl FnOnce(Run<'m>) -> Run<'m> + 'm) -> Self {
+        self.settings.push(Box::new(setting));
+        self
+    }
+}
+
+/// A login that runs.
+pub struct RunningLogin<'m>(Running<'m>);
+
+impl RunningLogin<'_> {
+    /// Waits for its end.
+    pub fn finish(self) -> LoggedIn {
+        let host = self.0.finish();
+        let report = serde_json::from_str(&host.stdout);
+        let report =
+            report.unwrap_or_else(|error| panic!("pam-host printed no report: {error}\n{host:#?}"));
+        LoggedIn { report, host }
+    }
+
+    /// Blocks until the module has said this; fails the test if it does not in time.
+    pub fn wait_until_said(&self, text: &str) {
+        self.0.wait_for_error(text);
+    }
+
+    /// Types an answer.
+    pub fn type_line(&mut self, line: &str) {
+        self.0.type_line(line);
+    }
+}
+
+impl<'m> Deref for RunningLogin<'m> {
+    type Target = Running<'m>;
+
+    fn deref(&self) -> &Running<'m> {
+        &self.0
+    }
+}
+
+/// A login that is over, whatever came of it.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// What the host saw.
+    pub report: Report,
+    /// The host itself: its log lines, its stderr, how it ended.
+    pub host: Finished,
+}
+
+impl LoggedIn {
+    /// What the last `pam_authenticate` returned.
+    pub fn code(&self) -> Pam {
+        self.report
+            .calls
+            .last()
+            .expect("the host called at least once")
+            .code
+    }
+
+    /// What was said to the user: texts and prompts, one a line.
+    pub fn said(&self) -> String {
+        self.report
+            .messages
+            .iter()
+            .map(|message| message.text.clone() + "\n")
+            .collect()
+    }
+
+    /// What was logged, one a line.
+    pub fn logged(&self) -> String {
+        self.host
+            .log
+            .iter()
+            .map(|line| line.text.clone() + "\n")
+            .collect()
+    }
+}
+
+/// What pam-host prints: one JSON document.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// Each `pam_authenticate`, in order.
+    pub calls: Vec<Call>,
+    /// `pam_setcred`, if it was called.
+    pub setcred: Option<Call>,
+    /// What the module said, in order.
+    pub messages: Vec<Message>,
+    /// Signals that were waiting when libpam returned (`interrupts_like_sudo`), by name.
+    pub pending: Vec<String>,
+    /// What the module changed in the host and should not have; see [`Footprint`].
+    pub footprint: Footprint,
+}
+
+/// One call into libpam.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Call {
+    /// What it returned.
+    pub code: Pam,
+    /// How long it took.
+    pub elapsed_ms: u64,
+}
+
+/// One message of the conversation.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Message {
+    /// Which kind.
+    pub style: Style,
+    /// Its words.
+    pub text: String,
+    /// When it came, counted from the host's start.
+    pub at_ms: u64,
+}
+
+/// How the host found itself before the first `pam_authenticate` and after `pam_end`. A guest leaves
+/// no trace: both are the same.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Footprint {
+    /// Open descriptors, and what they are.
+    pub descriptors: [Vec<String>; 2],
+    /// Number of threads.
+    pub threads: [usize; 2],
+    /// Children, living or dead.
+    pub children: [String; 2],
+    /// `SigBlk`, `SigIgn` and `SigCgt` of /proc/self/status.
+    pub signals: [Vec<String>; 2],
+    /// The environment.
+    pub environment: [Vec<String>; 2],
+    /// Working directory and umask.
+    pub place: [String; 2],
+}
+
+impl Footprint {
+    /// Whether all is as it was.
+    pub fn is_clean(&self) -> bool {
+        fn same<T: PartialEq>([before, after]: &[T; 2]) -> bool {
+            before == after
+        }
+        same(&self.descriptors)
+            && same(&self.threads)
+            && same(&self.children)
+            && same(&self.signals)
+            && same(&self.environment)
+            && same(&self.place)
+    }
+}
+
+/// The kinds of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Style {
+    /// A prompt whose answer is not shown.
+    PromptEchoOff,
+    /// A prompt.
+    PromptEchoOn,
+    /// An error message.
+    ErrorMsg,
+    /// Information.
+    TextInfo,
+    /// One that Linux-PAM knows and this bench does not.
+    Other(i32),
+}
+
+/// Linux-PAM's return codes, by the names in pam(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "they are Linux-PAM's names")]
+pub enum Pam {
+    Success,
+    OpenErr,
+    SymbolErr,
+    ServiceErr,
+    SystemErr,
+    BufErr,
+    PermDenied,
+    AuthErr,
+    CredInsufficient,
+    AuthinfoUnavail,
+    UserUnknown,
+    MaxTries,
+    CredUnavail,
+    CredErr,
+    ConvErr,
+    Ignore,
+    Abort,
+    ModuleUnknown,
+    BadItem,
+    /// One of the codes that authentication has no use for.
+    Other(i32),
+}
+
+impl From<i32> for Pam {
+    fn from(code: i32) -> Self {
+        match code {
+            0 => Self::Success,
+            1 => Self::OpenErr,
+            2 => Self::SymbolErr,
+            3 => Self::ServiceErr,
+            4 => Self::SystemErr,
+            5 => Self::BufErr,
+            6 => Self::PermDenied,
+            7 => Self::AuthErr,
+            8 => Self::CredInsufficient,
+            9 => Self::AuthinfoUnavail,
+            10 => Self::UserUnknown,
+            11 => Self::MaxTries,
+            15 => Self::CredUnavail,
+            17 => Self::CredErr,
+            19 => Self::ConvErr,
+            25 => Self::Ignore,
+            26 => Self::Abort,
+            28 => Self::ModuleUnknown,
+            29 => Self::BadItem,
+            other => Self::Other(other),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! A FIDO2 security key without hardware: real firmware behind a socket.
+//!
+//! The firmware is opensk, written by others to the specification, so the product meets a peer
+//! that does not share its misunderstandings. [`VirtualKey::power_on`] hands out the cable, a
+//! socket of 64-byte reports; a [`Machine`](crate::machine::Machine) puts it behind a hidraw
+//! node, and something else may put it behind `/dev/uhid`.
+
+#![forbid(unsafe_code)]
+
+mod attestation;
+mod firmware;
+mod journal;
+mod presence;
+mod storage;
+mod wire;
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use opensk::api::customization::{CustomizationImpl, DEFAULT_CUSTOMIZATION};
+use opensk::api::persist::{AttestationId, Persist};
+use sha2::{Digest, Sha256};
+
+pub use attestation::Attestation;
+pub use journal::{Command, Reply, Transaction};
+pub use presence::Presence;
+pub use wire::Report;
+
+use journal::Journal;
+use presence::Script;
+use storage::Storage;
+use wire::Wire;
+
+/// A security key. Clones are the same key: one for the machine, one for the test.
+#[derive(Clone)]
+pub struct VirtualKey {
+    name: String,
+    script: Script,
+    journal: Arc<Journal>,
+    storage: Storage,
+    customization: CustomizationImpl,
+}
+
+impl VirtualKey {
+    /// A new key with this USB product name. It is touched at once ([`Presence::Accept`]), has no
+    /// PIN, and attests itself.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        let key = Self {
+            name: name.to_owned(),
+            script: Script::new(Presence::Accept),
+            journal: Arc::new(Journal::new()),
+            storage: Storage::default(),
+            customization: DEFAULT_CUSTOMIZATION,
+        };
+        // U2F knows no self attestation: a key without a certificate could not register at all.
+        key.store_attestation(&Attestation::of_the_bench());
+        key
+    }
+
+    /// Keeps the key's memory in this file; if the file is there, this is that key again.
+    #[must_use]
+    pub fn kept_in(self, state_file: &Path) -> Self {
+        self.storage.keep_in(state_file);
+        self.store_attestation(&Attestation::of_the_bench());
+        self
+    }
+
+    /// Copies the journal to this file, a line for each answered message.
+    #[must_use]
+    pub fn logged_to(self, file: &Path) -> Self {
+        self.journal
+            .copy_to(File::create(file).expect("the key's log file"));
+        self
+    }
+
+    /// Answers registrations with this certificate (`packed`, with `x5c`).
+    #[must_use]
+    pub fn attested_by(mut self, attestation: &Attestation) -> Self {
+        self.store_attestation(attestation);
+        self.customization.use_batch_attestation = true;
+        self
+    }
+
+    /// The key comes from its last owner with this PIN set.
+    #[must_use]
+    pub fn with_pin(self, pin: &str) -> Self {
+        // CTAP 2.1 §6.5.5.5: a key keeps the first 16 bytes of the PIN's SHA-256.
+        let digest = Sha256::digest(pin.as_bytes());
+        let hash = digest[..16]
+            .try_into()
+            .expect("sixteen of thirty-two bytes");
+        let code_points =
+            u8::try_from(pin.chars().count()).expect("a PIN has at most 63 characters");
+        self.storage
+            .clone()
+            .set_pin(hash, code_points)
+            .expect("memory takes a PIN");
+        self
+    }
+
+    /// Makes it a key of another model, reported by getInfo.
+    #[must_use]
+    pub fn of_model(self, aaguid: [u8; 16]) -> Self {
+        self.storage
+            .clone()
+            .set_aaguid(&aaguid)
+            .expect("memory takes an AAGUID");
+        self
+    }
+
+    /// Other firmware is different: changes what opensk lets one change, for example
+    /// `.firmware(|f| f.max_credential_count_in_list = Some(10))`.
+    #[must_use]
+    pub fn firmware(mut self, change: impl FnOnce(&mut CustomizationImpl)) -> Self {
+        change(&mut self.customization);
+        self
+    }
+
+    /// The USB product name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Scripts the finger, from now on and also in the middle of a wait.
+    pub fn presence(&self, presence: Presence) {
+        self.script.set(presence);
+    }
+
+    /// Blocks until the key waits for a touch; fails the test if it does not within ten seconds.
+    pub fn wait_until_it_blinks(&self) {
+        assert!(
+            self.script.wait_until_asked(Duration::from_secs(10)),
+            "{} was not asked for a touch; it heard {:?}",
+            self.name,
+            self.commands()
+        );
+    }
+
+    /// Every message the key was sent so far, in order, without the CANCELs.
+    pub fn transactions(&self) -> Vec<Transaction> {
+        let mut messages = self.journal.messages();
+        messages.retain(|message| message.command != Command::Cancel);
+        messages
+    }
+
+    /// What was asked, in order, without the CANCELs.
+    pub fn commands(&self) -> Vec<Command> {
+        self.transactions()
+            .iter()
+            .map(|transaction| transaction.command)
+            .collect()
+    }
+
+    /// How many CANCELs the key was sent.
+    pub fn cancels(&self) -> usize {
+        let messages = self.journal.messages();
+        messages
+            .iter()
+            .filter(|message| message.command == Command::Cancel)
+            .count()
+    }
+
+    /// Begins a new page: what was said before no longer counts.
+    pub fn forget_transactions(&self) {
+        self.journal.forget();
+    }
+
+    /// Gives the key power and hands out its cable: a `SOCK_SEQPACKET` socket, one 64-byte report a
+    /// packet. Dropping it pulls the plug; the key keeps its memory.
+    pub fn power_on(&self) -> OwnedFd {
+        let (ours, keys) = cable();
+        let wire = Arc::new(Wire::new(keys, Arc::clone(&self.journal)));
+        let Self {
+            script,
+            storage,
+            customization,
+            ..
+        } = self.clone();
+        thread::Builder::new()
+            .name(self.name.clone())
+            .spawn(move || firmware::run(&wire, &script, storage, customization))
+            .expect("a thread for the key");
+        ours
+    }
+
+    fn store_attestation(&self, attestation: &Attestation) {
+        let mut storage = self.storage.clone();
+        // opensk overwrites none: the old one is taken out first.
+        for attestation in [None, Some(&attestation.for_firmware())] {
+            storage
+                .set_attestation(AttestationId::Batch, attestation)
+                .expect("memory takes an attestation");
+        }
+    }
+}
+
+/// Both ends of a cable: sockets that carry whole reports.
+pub fn cable() -> (OwnedFd, OwnedFd) {
+    let (family, kind) = (AddressFamily::Unix, SockType::SeqPacket);
+    socketpair(family, kind, None, SockFlag::SOCK_CLOEXEC).expect("a socket pair")
+}

@@ -1,0 +1,536 @@
+//! The module in a real libpam: who is let in, who is not, and what each of them is told.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "also in a test's helpers"
+)]
+
+use std::time::Duration;
+
+use tests::login::LoggedIn;
+use tests::machine::{MODULE, privilege};
+use tests::{Command, Machine, Pam, Presence, Session, Style, VirtualKey};
+
+const ALICE_FILE: &str = "/etc/pam-passkey/users/alice.toml";
+
+/// The code, and a sentence that the person must have been told.
+#[track_caller]
+fn assert_outcome(login: &LoggedIn, code: Pam, sentence: &str) {
+    assert_eq!(login.code(), code, "{login:#?}");
+    assert!(
+        login.said().contains(sentence),
+        "nobody said {sentence:?}: {login:#?}"
+    );
+    assert!(login.report.footprint.is_clean(), "{login:#?}");
+}
+
+#[track_caller]
+fn assert_logged(login: &LoggedIn, text: &str) {
+    assert!(login.logged().contains(text), "no {text:?}: {login:#?}");
+}
+
+/// The number of the line that begins so.
+fn line_of(text: &str, beginning: &str) -> usize {
+    1 + text
+        .lines()
+        .position(|line| line.starts_with(beginning))
+        .unwrap()
+}
+
+#[test]
+fn a_touch_lets_its_owner_in_and_leaves_a_receipt_that_ssh_keygen_accepts() {
+    for algorithm in ["es256", "eddsa"] {
+        let machine = Machine::lived_on();
+        let blue = machine.enrolled("alice", "blue key", &["--algorithm", algorithm]);
+        let login = machine.login("sudo", "alice").setcred().run();
+        assert_outcome(&login, Pam::Success, "Touch \"blue key\" (30 s).");
+        assert_logged(&login, "user=alice accepted key=\"blue key\"");
+        assert_eq!(login.report.setcred.as_ref().unwrap().code, Pam::Success);
+
+        let receipts = machine.receipts();
+        assert_eq!(receipts.len(), 1);
+        let public_key = &machine.public_keys("alice")[0];
+        let verdict = receipts[0].judged_by_ssh_keygen("alice", public_key);
+        assert!(verdict.is_good, "{algorithm}: {verdict:?}");
+        let message: serde_json::Value = serde_json::from_str(&receipts[0].message).unwrap();
+        assert_eq!(message["service"], "sudo");
+        assert_eq!(message["user"], "alice");
+        drop(blue);
+    }
+}
+
+#[test]
+fn one_touch_costs_two_transactions_and_one_open_of_one_node() {
+    let machine = Machine::lived_on();
+    let mouse = machine.plug_in_mouse();
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    let opens = blue.opens();
+    let login = machine.login("sudo", "alice").run();
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
+    assert_eq!(blue.commands(), [Command::Init, Command::GetAssertion]);
+    assert_eq!(blue.opens() - opens, 1);
+    assert_eq!(blue.cancels(), 0);
+    assert_eq!(blue.malformed_writes(), 0);
+    assert_eq!(mouse.opens(), 0);
+}
+
+#[test]
+fn inside_sudo_the_prompt_says_what_is_requested() {
+    let machine = Machine::lived_on();
+    let _blue = machine.enrolled("alice", "blue key", &[]);
+    let login = machine.login("sudo", "alice").tty("/dev/tty2").run();
+    let first = &login.report.messages[0];
+    assert_eq!(first.style, Style::TextInfo);
+    let (requested, touch) = first.text.split_once('\n').unwrap();
+    // The host is pam-host, so its arguments stand for sudo's.
+    assert!(
+        requested.starts_with("Requested by sudo for alice: ") && requested.contains("--service"),
+        "{requested}"
+    );
+    assert_eq!(touch, "Touch \"blue key\" (30 s).");
+    let message: serde_json::Value = serde_json::from_str(&machine.receipts()[0].message).unwrap();
+    assert!(requested.ends_with(message["command"].as_str().unwrap()));
+    assert_eq!(message["tty"], "/dev/tty2");
+}
+
+#[test]
+fn nobody_is_told_to_touch_a_key_that_does_not_wait_for_it() {
+    let machine = Machine::lived_on();
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    blue.presence(Presence::Accept); // before it could blink
+    let login = machine.login("sudo", "alice").run();
+    assert_eq!(login.code(), Pam::Success);
+    assert_eq!(login.said(), "");
+}
+
+#[test]
+fn a_request_denied_on_the_key_is_refused() {
+    let machine = Machine::lived_on();
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    blue.presence(Presence::Deny);
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(
+        &login,
+        Pam::AuthErr,
+        "The request was denied on the security key.",
+    );
+    assert_logged(&login, "user=alice refused: denied on Bench Key");
+    assert!(machine.receipts().is_empty());
+}
+
+#[test]
+fn a_key_that_nobody_touches_is_refused_at_the_deadline_and_goes_dark() {
+    let machine = Machine::lived_on();
+    machine.policy("user_verification = \"discouraged\"\ntimeout = 1\n");
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    blue.presence(Presence::Never);
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(
+        &login,
+        Pam::AuthErr,
+        "Nobody touched the security key in time. Try again.",
+    );
+    assert!(login.said().contains("Touch \"blue key\" (1 s)."));
+    assert_eq!(blue.cancels(), 1);
+    // The next honest login works.
+    blue.presence(Presence::after_ms(150));
+    assert_eq!(machine.login("sudo", "alice").run().code(), Pam::Success);
+}
+
+#[test]
+fn without_a_key_the_person_is_asked_for_it_and_then_refused() {
+    let machine = Machine::lived_on();
+    machine.policy("user_verification = \"discouraged\"\ntimeout = 1\n");
+    drop(machine.enrolled("alice", "blue key", &[]));
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(
+        &login,
+        Pam::AuthinfoUnavail,
+        "No security key was plugged in. Plug yours in and try again.",
+    );
+    assert!(login.said().contains("Plug in \"blue key\" (1 s)."));
+}
+
+#[test]
+fn a_key_plugged_in_while_it_is_asked_for_lets_its_owner_in() {
+    let machine = Machine::lived_on();
+    let blue = machine.enrolled("alice", "blue key", &[]).unplug();
+    let login = machine.login("sudo", "alice").start();
+    login.wait_until_said("Plug in \"blue key\"");
+    let _blue = machine.plug_in(blue);
+    assert_eq!(login.finish().code(), Pam::Success);
+}
+
+#[test]
+fn a_key_pulled_out_while_it_waits_lets_nobody_in() {
+    let machine = Machine::lived_on();
+    machine.policy("user_verification = \"discouraged\"\ntimeout = 2\n");
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    blue.presence(Presence::Never);
+    let login = machine.login("sudo", "alice").start();
+    login.wait_until_said("Touch \"blue key\"");
+    drop(blue);
+    login.wait_until_said("Plug in \"blue key\"");
+    assert_eq!(login.finish().code(), Pam::AuthinfoUnavail);
+}
+
+#[test]
+fn a_key_that_is_not_enrolled_is_refused() {
+    let machine = Machine::lived_on();
+    drop(machine.enrolled("alice", "blue key", &[]));
+    let other = machine.plug_in(VirtualKey::named("Found Key"));
+    other.presence(Presence::after_ms(150));
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(
+        &login,
+        Pam::AuthErr,
+        "Found Key (/dev/hidraw0) is not enrolled for alice. Plug in a key that is, and try again.",
+    );
+}
+
+#[test]
+fn another_users_key_is_refused() {
+    let machine = Machine::lived_on();
+    drop(machine.enrolled("alice", "blue key", &[]));
+    let red = machine.enrolled("bob", "red key", &[]);
+    assert_eq!(machine.login("sudo", "bob").run().code(), Pam::Success);
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(&login, Pam::AuthErr, "is not enrolled for alice.");
+    drop(red);
+}
+
+#[test]
+fn another_users_file_under_ones_own_name_is_refused() {
+    let machine = Machine::lived_on();
+    let _red = machine.enrolled("bob", "red key", &[]);
+    let bobs = machine.read("/etc/pam-passkey/users/bob.toml").unwrap();
+    machine.write(ALICE_FILE, &bobs, 0o644);
+    let login = machine.login("sudo", "alice").run();
+    assert_eq!(login.code(), Pam::ServiceErr, "{login:#?}");
+    assert_logged(
+        &login,
+        &format!("alice.toml:{}: ", line_of(&bobs, "uid = ")),
+    );
+}
+
+#[test]
+fn of_two_keys_the_touched_one_wins_and_the_other_goes_dark() {
+    let machine = Machine::lived_on();
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    let blue = blue.unplug();
+    let spare = machine.enrolled("alice", "spare key", &["--timeout", "5"]);
+    let blue = machine.plug_in(blue);
+    blue.presence(Presence::Never);
+    spare.presence(Presence::after_ms(300));
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(
+        &login,
+        Pam::Success,
+        "Touch \"blue key\" or \"spare key\" (30 s).",
+    );
+    assert_logged(&login, "accepted key=\"spare key\"");
+    assert_eq!((blue.cancels(), spare.cancels()), (1, 0));
+}
+
+#[test]
+fn somebody_without_a_key_is_unknown_and_nobody_learns_who_exists() {
+    let machine = Machine::lived_on();
+    let alice = machine.login("sudo", "alice").run();
+    assert_outcome(
+        &alice,
+        Pam::UserUnknown,
+        "No security key is enrolled for alice. Enrol one with: sudo passkey enroll",
+    );
+    for nobody in ["mallory", "../alice", "a/b", "Alice", &"x".repeat(300)] {
+        let login = machine.login("sudo", nobody).run();
+        assert_outcome(&login, Pam::UserUnknown, "No security key is enrolled for ");
+    }
+}
+
+#[test]
+fn only_an_existing_account_without_a_file_can_be_ignored() {
+    let machine = Machine::lived_on();
+    machine.policy("user_verification = \"discouraged\"\nwhen_not_enrolled = \"ignore\"\n");
+    machine.service(
+        "sudo",
+        &format!("auth required {MODULE}\nauth required pam_permit.so\n"),
+    );
+    let _bobs = machine.enrolled("bob", "red key", &[]);
+    let ignored = machine.login("sudo", "alice").run();
+    assert_eq!(ignored.code(), Pam::Success, "{ignored:#?}");
+    assert_eq!(ignored.said(), "");
+
+    for nobody in ["mallory", "../users/bob", "Alice"] {
+        let login = machine.login("sudo", nobody).run();
+        assert_eq!(login.code(), Pam::UserUnknown, "{nobody}");
+    }
+    for damaged in ["", "version = 1\nuid = 1000\n[[credential]]\n"] {
+        machine.write(ALICE_FILE, damaged, 0o644);
+        let login = machine.login("sudo", "alice").run();
+        assert_eq!(login.code(), Pam::ServiceErr, "{damaged:?}");
+    }
+    machine
+        .sh(format!("rm {ALICE_FILE} && ln -s nowhere {ALICE_FILE}"))
+        .output()
+        .expect_success();
+    assert_eq!(machine.login("sudo", "alice").run().code(), Pam::ServiceErr);
+    machine
+        .sh("rm -r /etc/pam-passkey/users")
+        .output()
+        .expect_success();
+    assert_eq!(machine.login("sudo", "alice").run().code(), Pam::ServiceErr);
+}
+
+#[test]
+fn a_damaged_file_is_refused_and_the_log_says_where() {
+    let machine = Machine::lived_on();
+    let _blue = machine.enrolled("alice", "blue key", &[]);
+    let good = machine.read(ALICE_FILE).unwrap();
+    machine.write(
+        ALICE_FILE,
+        &good.replace("version = 1", "version = ?"),
+        0o644,
+    );
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(
+        &login,
+        Pam::ServiceErr,
+        "Security keys cannot be used now; the system log says what the administrator must mend.",
+    );
+    let line = line_of(&good, "version = ");
+    assert_logged(&login, &format!("{ALICE_FILE}:{line}: "));
+}
+
+#[test]
+fn one_bad_record_hides_no_good_one() {
+    let machine = Machine::lived_on();
+    let _blue = machine.enrolled("alice", "blue key", &[]);
+    let good = machine.read(ALICE_FILE).unwrap();
+    let bad = "\n[[credential]]\nname = \"broken\nid = 7\n";
+    let (head, record) = good.split_once("[[credential]]").unwrap();
+    machine.write(
+        ALICE_FILE,
+        &format!("{head}{bad}\n[[credential]]{record}{bad}"),
+        0o644,
+    );
+    let login = machine.login("sudo", "alice").run();
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
+    assert_eq!(login.logged().matches("passed over").count(), 2);
+}
+
+#[test]
+fn files_that_others_could_have_written_are_refused() {
+    let machine = Machine::lived_on();
+    let _blue = machine.enrolled("alice", "blue key", &[]);
+    let spoil_and_mend = [
+        (
+            format!("chmod 666 {ALICE_FILE}"),
+            format!("chmod 644 {ALICE_FILE}"),
+        ),
+        (
+            format!("chmod 664 {ALICE_FILE}"),
+            format!("chmod 644 {ALICE_FILE}"),
+        ),
+        (
+            "chmod 777 /etc/pam-passkey/users".into(),
+            "chmod 755 /etc/pam-passkey/users".into(),
+        ),
+        (
+            "chmod 775 /etc/pam-passkey".into(),
+            "chmod 755 /etc/pam-passkey".into(),
+        ),
+        (
+            "chmod 666 /etc/pam-passkey/config.toml".into(),
+            "chmod 644 /etc/pam-passkey/config.toml".into(),
+        ),
+    ];
+    let of_another_owner = [
+        ALICE_FILE,
+        "/etc/pam-passkey/users",
+        "/etc/pam-passkey",
+        "/etc/pam-passkey/config.toml",
+    ]
+    .map(|path| (format!("chown alice {path}"), format!("chown root {path}")));
+    let mut cases = spoil_and_mend.to_vec();
+    if privilege().has_other_users() {
+        cases.extend(of_another_owner);
+    } else {
+        println!("skipped: other owners, there is only one user here");
+    }
+    for (spoil, mend) in cases {
+        machine.sh(&spoil).output().expect_success();
+        let login = machine.login("sudo", "alice").run();
+        assert_outcome(&login, Pam::ServiceErr, "Security keys cannot be used now");
+        assert_logged(&login, "/etc/pam-passkey");
+        machine.sh(&mend).output().expect_success();
+        let login = machine.login("sudo", "alice").run();
+        assert_eq!(login.code(), Pam::Success, "{mend}: {login:#?}");
+    }
+}
+
+#[test]
+fn a_misspelt_option_is_refused_and_the_log_says_what_was_meant() {
+    let machine = Machine::lived_on();
+    let _blue = machine.enrolled("alice", "blue key", &[]);
+    machine.policy("user_verfication = \"discouraged\"\n");
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(&login, Pam::ServiceErr, "Security keys cannot be used now");
+    assert_logged(
+        &login,
+        "/etc/pam-passkey/config.toml:2: unknown key \"user_verfication\"; \
+         did you mean \"user_verification\"?",
+    );
+
+    machine.policy("user_verification = \"discouraged\"\n");
+    machine.service("sudo", &format!("auth required {MODULE} timeot=5\n"));
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(&login, Pam::ServiceErr, "Security keys cannot be used now");
+    assert_logged(&login, "did you mean \"timeout\"?");
+}
+
+#[test]
+fn arguments_tighten_the_policy_and_never_loosen_it() {
+    let machine = Machine::lived_on();
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    machine.service("sudo", &format!("auth required {MODULE} timeout=1\n"));
+    blue.presence(Presence::Never);
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(&login, Pam::AuthErr, "Touch \"blue key\" (1 s).");
+
+    machine.policy("user_verification = \"required\"\n");
+    let line = format!("auth required {MODULE} user_verification=discouraged\n");
+    machine.service("sudo", &line);
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(&login, Pam::ServiceErr, "Security keys cannot be used now");
+    assert_logged(&login, "arguments can only tighten");
+}
+
+#[test]
+fn where_verification_is_required_a_touch_is_not_enough() {
+    let machine = Machine::lived_on();
+    let _blue = machine.enrolled("alice", "blue key", &[]);
+    machine.policy("");
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(
+        &login,
+        Pam::AuthErr,
+        "A PIN or fingerprint is required here, and Bench Key (/dev/hidraw0) could not check one.",
+    );
+}
+
+#[test]
+fn services_that_nobody_sits_at_are_left_alone() {
+    let machine = Machine::lived_on();
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    machine.service("cups", &format!("auth required {MODULE}\n"));
+    let login = machine.login("cups", "alice").run();
+    assert_eq!(login.code(), Pam::AuthinfoUnavail);
+    assert_eq!(login.said(), "");
+    assert!(blue.commands().is_empty());
+
+    machine.policy("user_verification = \"discouraged\"\n[service.cups]\n");
+    assert_eq!(machine.login("cups", "alice").run().code(), Pam::Success);
+}
+
+#[test]
+fn people_elsewhere_are_refused_unless_configured() {
+    let machine = Machine::lived_on();
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    let elsewhere = [Session::Remote, Session::UserManagerRemote, Session::None];
+    for session in elsewhere {
+        let login = machine.login("sudo", "alice").session(session).run();
+        assert_outcome(
+            &login,
+            Pam::AuthinfoUnavail,
+            "Security keys let in only people in front of this machine.",
+        );
+    }
+    let login = machine.login("sudo", "alice").from_host("192.0.2.7").run();
+    assert_eq!(login.code(), Pam::AuthinfoUnavail);
+    assert!(blue.commands().is_empty());
+
+    for session in [Session::Local, Session::UserManager] {
+        let login = machine.login("sudo", "alice").session(session).run();
+        assert_eq!(login.code(), Pam::Success, "{session:?} {login:#?}");
+    }
+    machine.policy("user_verification = \"discouraged\"\nremote = \"allow\"\n");
+    let login = machine
+        .login("sudo", "alice")
+        .session(Session::Remote)
+        .run();
+    assert_eq!(login.code(), Pam::Success);
+}
+
+#[test]
+fn a_counter_that_has_not_grown_raises_the_alarm() {
+    let machine = Machine::lived_on();
+    let _blue = machine.enrolled("alice", "blue key", &[]);
+    assert_eq!(machine.login("sudo", "alice").run().code(), Pam::Success);
+    // As if another key with the same private half had been used far more.
+    machine
+        .sh("for f in /var/lib/pam-passkey/counters/*; do echo 4000000000 > $f; done")
+        .output()
+        .expect_success();
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(
+        &login,
+        Pam::Success,
+        "Warning: a copy of \"blue key\" may be in use. Tell your administrator.",
+    );
+    assert_logged(&login, "CLONE ALARM");
+
+    machine.policy("user_verification = \"discouraged\"\ncounter = \"refuse\"\n");
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(&login, Pam::AuthErr, "signature counter");
+}
+
+#[test]
+fn more_credentials_than_fit_one_request_are_found_silently() {
+    let machine = Machine::lived_on();
+    let keys: Vec<VirtualKey> = (1..=5)
+        .map(|number| {
+            machine
+                .enrolled("alice", &format!("key {number}"), &[])
+                .unplug()
+        })
+        .collect();
+    // 241-byte ids: four of them do not fit one request of 1024 bytes.
+    let last = machine.plug_in(keys.last().unwrap().clone());
+    last.forget_transactions();
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(
+        &login,
+        Pam::Success,
+        "Touch one of your security keys (30 s).",
+    );
+    assert_logged(&login, "accepted key=\"key 5\"");
+    assert!(last.commands().len() <= 4, "{:?}", last.commands());
+}
+
+#[test]
+fn a_renamed_host_changes_nothing_for_enrolled_keys() {
+    let machine = Machine::lived_on();
+    let old = machine
+        .enrolled("alice", "old", &["--rp-id", "pam://old-name"])
+        .unplug();
+    drop(machine.enrolled("alice", "new", &["--rp-id", "pam://new-name"]));
+    let _old = machine.plug_in(old);
+    let login = machine.login("sudo", "alice").run();
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
+    assert_logged(&login, "accepted key=\"old\"");
+}
+
+#[test]
+fn a_silenced_log_delays_nobody_for_long() {
+    let machine = Machine::lived_on();
+    let _blue = machine.enrolled("alice", "blue key", &[]);
+    machine.sh("rm /dev/log").output().expect_success();
+    let login = machine
+        .login("sudo", "alice")
+        .within(Duration::from_secs(10))
+        .run();
+    assert_eq!(login.code(), Pam::Success);
+}
