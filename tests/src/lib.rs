@@ -32,6 +32,7 @@ pub mod household;
 pub mod login;
 pub mod machine;
 mod pty;
+pub mod real_key;
 pub mod ssh_keygen;
 mod sysfs;
 pub mod virtual_key;

@@ -264,6 +264,11 @@ impl Running<'_> {
         );
     }
 
+    /// What it has complained so far.
+    pub fn complained(&self) -> String {
+        self.errors.text()
+    }
+
     /// Waits for its end; fails the test if that does not come in time.
     pub fn finish(mut self) -> Finished {
         drop(self.keyboard.take_if(|_| !self.errors.is_unused()));
@@ -312,7 +317,7 @@ impl Running<'_> {
     }
 
     /// Whether it has ended. It stays a zombie, so that its number, and its group's, is its own.
-    fn has_ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         !matches!(
             waitid(Id::Pid(self.pid()), flags),
