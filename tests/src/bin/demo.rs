@@ -19,6 +19,7 @@ use tests::machine::{MODULE, PluggedIn};
 use tests::real_key::RealKey;
 use tests::{Machine, Pam, Presence, VirtualKey};
 
+const BOBS_FILE: &str = "/etc/pam-passkey/users/bob.toml";
 const POLICY: &str = "user_verification = \"discouraged\"\ntimeout = 10\n";
 
 fn main() -> ExitCode {
@@ -121,9 +122,8 @@ impl Demo {
     fn bobs_file(&self) -> bool {
         let elsewhere = Machine::lived_on();
         drop(elsewhere.enrolled("bob", "red key", &[]));
-        const FILE: &str = "/etc/pam-passkey/users/bob.toml";
-        match elsewhere.read(FILE) {
-            Some(file) => self.machine.write(FILE, &file, 0o644),
+        match elsewhere.read(BOBS_FILE) {
+            Some(file) => self.machine.write(BOBS_FILE, &file, 0o644),
             None => return false,
         }
         true

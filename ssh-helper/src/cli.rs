@@ -1,0 +1,217 @@
+//! The command line: the one definition from which help grows.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ceremony::credential::CredentialName;
+use ceremony::public_key::Algorithm;
+use ceremony::relying_party::RelyingPartyId;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Log in with FIDO2 security keys: enrol them, list, remove and test them.
+///
+/// A key signs a fresh challenge for every login; this machine keeps only
+/// public keys, in /etc/pam-passkey/users/.
+#[derive(Debug, Parser)]
+#[command(name = "passkey", version)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands, in the order in which a person meets them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Enroll(Enroll),
+    List(List),
+    Remove(Remove),
+    Test(Test),
+}
+
+/// Enrol a security key for your account (run it with sudo).
+///
+/// The first key asks for the account's password, every further one for a
+/// touch of a key you have. Leave only the key to enrol plugged in, besides the
+/// one that vouches for it. Nothing is written before a test login has
+/// succeeded.
+#[derive(Args, Debug)]
+pub(crate) struct Enroll {
+    /// What to call the key; the product's name where left out.
+    #[arg(long, value_parser = CredentialName::parse)]
+    pub(crate) name: Option<CredentialName>,
+
+    /// Enrol for this account. Another one than yours needs a root shell that
+    /// was not reached through sudo.
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+
+    /// The signature algorithm.
+    #[arg(long, value_enum, default_value_t = AlgorithmWord::Es256)]
+    pub(crate) algorithm: AlgorithmWord,
+
+    /// The relying party id the key is bound to; `pam://<hostname>` where left out.
+    ///
+    /// A fleet that shares credential files chooses one id for all its
+    /// machines.
+    #[arg(long, value_name = "ID", value_parser = RelyingPartyId::parse)]
+    pub(crate) rp_id: Option<RelyingPartyId>,
+
+    /// Do not ask the key for a PIN or fingerprint, at enrolment or later.
+    ///
+    /// Such a key lets you in only where the policy says `user_verification =
+    /// "discouraged"`.
+    #[arg(long)]
+    pub(crate) touch_only: bool,
+
+    /// How long to wait for a key and for each touch; the policy's timeout
+    /// where left out.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=300))]
+    pub(crate) timeout: Option<u16>,
+}
+
+impl Enroll {
+    /// How long to wait, where the person said so.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.timeout
+            .map(|seconds| Duration::from_secs(seconds.into()))
+    }
+}
+
+/// The words for an algorithm on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AlgorithmWord {
+    /// ECDSA over P-256; every FIDO2 key has it.
+    Es256,
+    /// Ed25519, on newer keys.
+    #[value(name = "eddsa")]
+    EdDsa,
+}
+
+impl From<AlgorithmWord> for Algorithm {
+    fn from(word: AlgorithmWord) -> Self {
+        match word {
+            AlgorithmWord::Es256 => Self::Es256,
+            AlgorithmWord::EdDsa => Self::EdDsa,
+        }
+    }
+}
+
+/// List the keys enrolled for an account.
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// The account; yours where left out.
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+}
+
+/// Remove a key from your account (run it with sudo).
+///
+/// Also drops the time stamps by which sudo remembers the account's logins.
+#[derive(Args, Debug)]
+pub(crate) struct Remove {
+    /// The key's name, as `passkey list` shows it.
+    #[arg(value_parser = CredentialName::parse)]
+    pub(crate) name: CredentialName,
+
+    /// Remove from this account. Another one than yours needs a root shell
+    /// that was not reached through sudo.
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+}
+
+/// Try a login, without logging in.
+///
+/// Asks the plugged-in keys for exactly what a login would ask, by the default
+/// policy of /etc/pam-passkey/config.toml.
+#[derive(Args, Debug)]
+pub(crate) struct Test {
+    /// The account; yours where left out.
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+
+    /// Write the approval's receipt to this file, which must not exist yet:
+    /// one line of JSON whose signature `ssh-keygen -Y verify` can check.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) receipt: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn refused(line: &[&str]) -> ErrorKind {
+        Cli::try_parse_from(line).unwrap_err().kind()
+    }
+
+    #[test]
+    fn the_definition_is_consistent_with_itself() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_of_enroll_arrives() {
+        let cli = Cli::try_parse_from([
+            "passkey",
+            "enroll",
+            "--name",
+            " blue key ",
+            "--user",
+            "alice",
+            "--algorithm",
+            "eddsa",
+            "--rp-id",
+            "pam://fleet",
+            "--touch-only",
+            "--timeout",
+            "60",
+        ])
+        .unwrap();
+        let Command::Enroll(enroll) = cli.command else {
+            panic!("another command");
+        };
+        assert_eq!(enroll.name.as_ref().unwrap().as_str(), "blue key");
+        assert_eq!(enroll.user.as_deref(), Some("alice"));
+        assert_eq!(Algorithm::from(enroll.algorithm), Algorithm::EdDsa);
+        assert_eq!(enroll.rp_id.as_ref().unwrap().as_str(), "pam://fleet");
+        assert!(enroll.touch_only);
+        assert_eq!(enroll.timeout(), Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn verification_and_es256_are_what_one_gets_unasked() {
+        let Command::Enroll(enroll) = Cli::try_parse_from(["passkey", "enroll"]).unwrap().command
+        else {
+            panic!("another command");
+        };
+        assert!(!enroll.touch_only);
+        assert_eq!(Algorithm::from(enroll.algorithm), Algorithm::Es256);
+        assert_eq!(enroll.timeout(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_a_usage_error() {
+        for line in [
+            &["passkey", "enroll", "--name", "a\nb"][..],
+            &["passkey", "enroll", "--name", ""],
+            &["passkey", "enroll", "--rp-id", "ssh:host"],
+            &["passkey", "enroll", "--timeout", "0"],
+            &["passkey", "enroll", "--timeout", "301"],
+        ] {
+            assert_eq!(refused(line), ErrorKind::ValueValidation, "{line:?}");
+        }
+        assert_eq!(
+            refused(&["passkey", "enroll", "--algorithm", "rs256"]),
+            ErrorKind::InvalidValue
+        );
+        assert_eq!(
+            refused(&["passkey", "remove"]),
+            ErrorKind::MissingRequiredArgument
+        );
+        assert_eq!(refused(&["passkey", "add"]), ErrorKind::InvalidSubcommand);
+    }
+}

@@ -1,0 +1,342 @@
+//! `passkey enroll`: a key becomes one of an account's.
+//!
+//! In this order, and nothing is written before the last step: whose account,
+//! a proof that its person asks, which key, the new credential, a test login
+//! with it, the record.
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant, SystemTime};
+
+use ceremony::account::Account;
+use ceremony::attestation::{Kind, NewCredential};
+use ceremony::authenticator::hidraw::FoundKey;
+use ceremony::authenticator::race::Field;
+use ceremony::challenge::rfc3339;
+use ceremony::credential::{Credential, CredentialName, UserVerification};
+use ceremony::credential_file::{CannotAdd, CredentialFile, Store};
+use ceremony::policy::{Config, Policy, SyncedCredentials};
+use ceremony::relying_party::RelyingPartyId;
+use ceremony::signature_counter::SignatureCounters;
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::key_name;
+use crate::list::algorithm_name;
+use crate::login::Login;
+use crate::machine::{self, CONFIG};
+use crate::proof::{Proof, Proving};
+use crate::registering::Registering;
+use crate::screen::Screen;
+use crate::touch::Purpose;
+use crate::which_key;
+use crate::whose_account::{self, Administered, Root};
+
+/// Enrols a key.
+pub(crate) fn enroll(wanted: &cli::Enroll, screen: &mut Screen) -> Result<(), Failure> {
+    let Administered { account, root } =
+        whose_account::to_change(wanted.user.as_deref(), "enroll")?;
+    let enrolment = Enrolment::prepare(wanted, account, root, screen)?;
+    let proof = enrolment.proving().ask(screen)?;
+    let deadline = Instant::now() + enrolment.timeout;
+    let key = which_key::to_enroll(proof.key().cloned(), deadline, screen)?;
+    let new = enrolment.registering().ask(&key, screen)?;
+    enrolment.refuse_unwanted_copies(&new)?;
+    let attestation = new.attestation;
+    let credential = enrolment.credential(new, &key)?;
+    let credential = enrolment.test_and_record(credential, &key, &proof, screen)?;
+    enrolment.report(&credential, attestation, screen)
+}
+
+/// An enrolment, before any key is asked.
+struct Enrolment<'w> {
+    wanted: &'w cli::Enroll,
+    account: Account,
+    root: Root,
+    store: Store,
+    config: Config,
+    counters: Option<SignatureCounters>,
+    /// The credentials that may vouch, as they were when we began.
+    enrolled: Vec<Credential>,
+    /// Whether the file also has records that cannot be read.
+    some_are_faulty: bool,
+    relying_party: RelyingPartyId,
+    timeout: Duration,
+}
+
+impl<'w> Enrolment<'w> {
+    /// Everything that can go wrong before a person is asked for anything.
+    fn prepare(
+        wanted: &'w cli::Enroll,
+        account: Account,
+        root: Root,
+        screen: &mut Screen,
+    ) -> Result<Self, Failure> {
+        let store = machine::store_to_write()?;
+        let config = machine::config()?;
+        let file = machine::credentials_of(&account, &store, screen)?;
+        let file = file.unwrap_or_else(|| CredentialFile::new(&account));
+        let enrolled: Vec<Credential> = file.credentials().cloned().collect();
+        if let Some(name) = &wanted.name
+            && enrolled.iter().any(|credential| credential.name == *name)
+        {
+            return Err(cannot_add(&CannotAdd::SameName(name.clone()), &account));
+        }
+        let relying_party = match &wanted.rp_id {
+            Some(id) => id.clone(),
+            None => RelyingPartyId::for_host(&machine::hostname()?).map_err(|problem| {
+                Failure::new(
+                    format!("this machine's name makes no relying party id: {problem}"),
+                    "choose one with: sudo passkey enroll --rp-id pam://NAME",
+                )
+            })?,
+        };
+        let timeout = wanted
+            .timeout()
+            .unwrap_or_else(|| Self::default_policy(&config).timeout);
+        Ok(Self {
+            counters: machine::counters(screen),
+            some_are_faulty: file.faulty().next().is_some(),
+            wanted,
+            account,
+            root,
+            store,
+            config,
+            enrolled,
+            relying_party,
+            timeout,
+        })
+    }
+
+    fn default_policy(config: &Config) -> Policy {
+        config.for_service("passkey enroll")
+    }
+
+    fn proving(&self) -> Proving<'_> {
+        Proving {
+            account: &self.account,
+            root: self.root,
+            credentials: &self.enrolled,
+            some_are_faulty: self.some_are_faulty,
+            // As strong as what sudo asks: whoever passes that is root anyway.
+            policy: self.config.for_service("sudo"),
+            timeout: self.timeout,
+            counters: self.counters.as_ref(),
+        }
+    }
+
+    fn registering(&self) -> Registering<'_> {
+        Registering {
+            account: &self.account,
+            relying_party: &self.relying_party,
+            algorithm: self.wanted.algorithm.into(),
+            user_verification: self.user_verification(),
+            enrolled: &self.enrolled,
+            timeout: self.timeout,
+        }
+    }
+
+    fn user_verification(&self) -> UserVerification {
+        if self.wanted.touch_only {
+            UserVerification::Discouraged
+        } else {
+            UserVerification::Required
+        }
+    }
+
+    fn refuse_unwanted_copies(&self, new: &NewCredential) -> Result<(), Failure> {
+        let policy = Self::default_policy(&self.config);
+        match (new.flags.backup_eligible(), policy.synced) {
+            (true, SyncedCredentials::Refuse) => Err(Failure::new(
+                "what this key made can be copied to other devices, which the policy refuses",
+                format!(
+                    "use a key that keeps its credentials, or set synced = \"allow\" in {CONFIG}"
+                ),
+            )),
+            (true, SyncedCredentials::Allow) | (false, _) => Ok(()),
+        }
+    }
+
+    /// The record of what `key` made.
+    fn credential(&self, new: NewCredential, key: &FoundKey) -> Result<Credential, Failure> {
+        let taken: Vec<&CredentialName> = self.enrolled.iter().map(|it| &it.name).collect();
+        Ok(Credential {
+            name: self.name(key, &taken)?,
+            public_key: new.public_key,
+            id: new.id,
+            user_verification: self.user_verification(),
+            discoverable: false,
+            synced: new.flags.backup_eligible(),
+            aaguid: new.aaguid,
+            enrolled: rfc3339(SystemTime::now()).ok_or_else(|| {
+                Failure::new(
+                    "the clock shows a time that no record can carry",
+                    "set it (see `timedatectl`) and run again: sudo passkey enroll",
+                )
+            })?,
+        })
+    }
+
+    fn name(&self, key: &FoundKey, taken: &[&CredentialName]) -> Result<CredentialName, Failure> {
+        match &self.wanted.name {
+            Some(name) => Ok(name.clone()),
+            None => key_name::unique(&key.product, taken).ok_or_else(|| {
+                Failure::new(
+                    "no name could be made up for this key",
+                    "choose one: sudo passkey enroll --name NAME",
+                )
+            }),
+        }
+    }
+
+    /// A verified login with the new credential, by that key alone; then, and
+    /// only then, the record.
+    fn test_and_record(
+        &self,
+        mut credential: Credential,
+        key: &FoundKey,
+        proof: &Proof,
+        screen: &mut Screen,
+    ) -> Result<Credential, Failure> {
+        let policy = Self::default_policy(&self.config);
+        let only = std::slice::from_ref(&credential);
+        let approved = Login {
+            account: &self.account,
+            purpose: Purpose::FirstLogin,
+            credentials: only,
+            field: Field::Only(key.clone()),
+            user_verification: credential.user_verification,
+            policy: &policy,
+            timeout: self.timeout,
+            counters: None,
+        }
+        .ask(screen)?;
+
+        let unusable = |problem| machine::unusable(&problem);
+        let lock = self.store.lock().map_err(unusable)?;
+        let file = self.store.load(&self.account).map_err(unusable)?;
+        let mut file = file.unwrap_or_else(|| CredentialFile::new(&self.account));
+        if !proof.holds_for(&file) {
+            return Err(Failure::new(
+                format!("the keys of {} were changed meanwhile", self.account.name),
+                "nothing was written; see them with `passkey list`, and run again: sudo passkey enroll",
+            ));
+        }
+        let taken: Vec<&CredentialName> = file.credentials().map(|it| &it.name).collect();
+        let name = self.name(key, &taken)?;
+        file.add(Credential {
+            name: name.clone(),
+            ..credential.clone()
+        })
+        .map_err(|problem| cannot_add(&problem, &self.account))?;
+        self.store
+            .save(&lock, &self.account, &file)
+            .map_err(unusable)?;
+        if let Some(counters) = &self.counters {
+            approved.remember(counters, screen);
+        }
+        drop(approved);
+        credential.name = name;
+        Ok(credential)
+    }
+
+    /// What was done, where, and how to undo it.
+    fn report(
+        &self,
+        credential: &Credential,
+        attestation: Kind,
+        screen: &mut Screen,
+    ) -> Result<(), Failure> {
+        let Account { name: person, .. } = &self.account;
+        let path = self.store.path_of(&self.account);
+        screen.say(&format!("Written to {}.", path.display()));
+        if credential.synced {
+            screen.say(
+                "This key's credential can be copied to other devices; it is recorded as synced.",
+            );
+        }
+        for line in self.advice() {
+            screen.say(&line);
+        }
+        screen.result(&format!("Enrolled \"{}\" for {person}.", credential.name))?;
+        screen.result(&description(credential, attestation))?;
+        screen.say(&format!("Undo with: {}", self.undo(&credential.name)));
+        Ok(())
+    }
+
+    fn undo(&self, name: &CredentialName) -> String {
+        let name = key_name::as_argument(name);
+        match self.root {
+            Root::ThroughSudo => format!("sudo passkey remove {name}"),
+            Root::Directly => format!("passkey remove --user {} {name}", self.account.name),
+        }
+    }
+
+    /// What the policy must say before a key that was enrolled for touch alone
+    /// lets anybody in.
+    fn advice(&self) -> Vec<String> {
+        if self.user_verification() == UserVerification::Required {
+            return Vec::new();
+        }
+        let demands = |policy: Policy| policy.user_verification == UserVerification::Required;
+        let by_default = demands(Self::default_policy(&self.config));
+        let by_sudo = demands(self.config.for_service("sudo"));
+        let (whose, table) = match (by_default, by_sudo) {
+            (false, false) => return Vec::new(),
+            (_, true) => ("sudo", Some("[service.sudo]")),
+            (true, false) => ("every service without a table of its own", None),
+        };
+        let mut lines = vec![format!(
+            "The policy asks for more than a touch ({whose}). To let this key in, put into {CONFIG}:"
+        )];
+        lines.extend(table.map(|table| format!("    {table}")));
+        lines.push("    user_verification = \"discouraged\"".to_owned());
+        lines
+    }
+}
+
+fn cannot_add(problem: &CannotAdd, account: &Account) -> Failure {
+    let what_to_do = match problem {
+        CannotAdd::SameKey(_) => {
+            "plug in another key, and run again: sudo passkey enroll".to_owned()
+        }
+        CannotAdd::SameName(_) => format!(
+            "see the names {} has with `passkey list`; choose another: sudo passkey enroll --name NAME",
+            account.name
+        ),
+        CannotAdd::Full => {
+            "see them with `passkey list`, then: sudo passkey remove NAME".to_owned()
+        }
+        CannotAdd::PublicKey(_) | CannotAdd::Unreadable(_) => {
+            "nothing was written; take another key, and report this with what the key is".to_owned()
+        }
+    };
+    Failure::new(problem.to_string(), what_to_do)
+}
+
+/// One line on what was enrolled.
+fn description(credential: &Credential, attestation: Kind) -> String {
+    let attestation = match attestation {
+        Kind::None => "none",
+        Kind::PackedSelf => "self",
+        Kind::PackedX5c => "certificate, not checked against a root",
+        Kind::Unread => "of a kind that is not read here",
+    };
+    format!(
+        "Algorithm {}; attestation: {attestation}; AAGUID {}",
+        algorithm_name(credential.public_key.algorithm()),
+        credential.aaguid
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_claims_no_more_than_was_checked() {
+        let credential = crate::list::tests::credential("blue key", b"one");
+        let line = description(&credential, Kind::PackedX5c);
+        assert!(line.contains("certificate, not checked against a root"));
+        assert!(line.starts_with("Algorithm ES256;"));
+    }
+}

@@ -1,0 +1,94 @@
+//! What a key is called: by default after its product, never like another,
+//! and written so that it can be typed.
+#![forbid(unsafe_code)]
+
+use ceremony::credential::CredentialName;
+
+/// For keys that do not say what they are.
+const NAMELESS: &str = "security key";
+
+/// A name for a key of `product` that is not among `taken`: the product's own,
+/// or with a number behind it.
+pub(crate) fn unique(product: &str, taken: &[&CredentialName]) -> Option<CredentialName> {
+    let product = match product.trim() {
+        "" => NAMELESS,
+        product => product,
+    };
+    (1..=taken.len() + 1).find_map(|number| {
+        let suffix = match number {
+            1 => String::new(),
+            number => format!(" {number}"),
+        };
+        let room = CredentialName::LONGEST.saturating_sub(suffix.len());
+        let stem: String = product.chars().take(room).collect();
+        let name = CredentialName::parse(&format!("{}{suffix}", stem.trim_end()))
+            .or_else(|_| CredentialName::parse(&format!("{NAMELESS}{suffix}")))
+            .ok()?;
+        (!taken.contains(&&name)).then_some(name)
+    })
+}
+
+/// The name as an argument that a shell passes on unchanged. A key chooses its
+/// product string, and the sentence that shows it is there to be typed as root:
+/// `$(...)` must stay text.
+pub(crate) fn as_argument(name: &CredentialName) -> String {
+    let text = name.as_str();
+    // An option is not a name.
+    let marker = if text.starts_with('-') { "-- " } else { "" };
+    let harmless = |c: char| c.is_alphanumeric() || " .,_-+/:()?".contains(c);
+    if text.chars().all(harmless) {
+        format!("{marker}\"{text}\"")
+    } else {
+        format!("{marker}'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> CredentialName {
+        CredentialName::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_second_key_of_a_product_gets_a_number() {
+        let one = unique("YubiKey 5", &[]).unwrap();
+        assert_eq!(one.as_str(), "YubiKey 5");
+        let two = unique("YubiKey 5", &[&one]).unwrap();
+        assert_eq!(two.as_str(), "YubiKey 5 2");
+        let three = unique("YubiKey 5", &[&one, &two]).unwrap();
+        assert_eq!(three.as_str(), "YubiKey 5 3");
+        // a gap is filled
+        assert_eq!(unique("YubiKey 5", &[&one, &three]), Some(two));
+    }
+
+    #[test]
+    fn a_key_that_says_nothing_is_a_security_key() {
+        assert_eq!(unique("", &[]).unwrap().as_str(), NAMELESS);
+        assert_eq!(unique("  ", &[]).unwrap().as_str(), NAMELESS);
+        assert_eq!(unique("\u{200b}", &[]).unwrap().as_str(), NAMELESS);
+        let first = name(NAMELESS);
+        assert_eq!(unique("", &[&first]).unwrap().as_str(), "security key 2");
+    }
+
+    #[test]
+    fn the_number_fits_behind_the_longest_product() {
+        let long = "é".repeat(80);
+        let one = unique(&long, &[]).unwrap();
+        assert_eq!(one.as_str().chars().count(), 64);
+        let two = unique(&long, &[&one]).unwrap();
+        assert_eq!(two.as_str().chars().count(), 64);
+        assert!(two.as_str().ends_with(" 2"));
+    }
+
+    #[test]
+    fn a_product_string_cannot_become_a_command() {
+        assert_eq!(as_argument(&name("blue key")), "\"blue key\"");
+        assert_eq!(as_argument(&name("$(reboot)")), "'$(reboot)'");
+        assert_eq!(as_argument(&name("`reboot`")), "'`reboot`'");
+        assert_eq!(as_argument(&name("a\\b")), "'a\\b'");
+        assert_eq!(as_argument(&name("Bob's!")), "'Bob'\\''s!'");
+        assert_eq!(as_argument(&name("--user")), "-- \"--user\"");
+    }
+}

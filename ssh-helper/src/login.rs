@@ -1,0 +1,233 @@
+//! A login as the module would ask for it, without logging in: a fresh
+//! challenge, the ceremony, and the sentence for each way it can fail.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use ceremony::account::Account;
+use ceremony::assertion::{Candidate, Refusal};
+use ceremony::authentication::{self, Approval, Refused, Terms};
+use ceremony::authenticator::hidraw::FoundKey;
+use ceremony::authenticator::race::Field;
+use ceremony::challenge::{Challenge, Request};
+use ceremony::credential::{Credential, UserVerification};
+use ceremony::policy::Policy;
+use ceremony::signature_counter::SignatureCounters;
+
+use crate::failure::Failure;
+use crate::machine::{self, CONFIG};
+use crate::screen::Screen;
+use crate::touch::{Prompt, Purpose};
+
+/// A login to ask for.
+pub(crate) struct Login<'a> {
+    /// Whose.
+    pub(crate) account: &'a Account,
+    /// What it is for.
+    pub(crate) purpose: Purpose<'a>,
+    /// The credentials that may answer, all the account's.
+    pub(crate) credentials: &'a [Credential],
+    /// The keys that may answer.
+    pub(crate) field: Field,
+    /// The least demand; a credential may ask for more.
+    pub(crate) user_verification: UserVerification,
+    /// The rules on copies and counters.
+    pub(crate) policy: &'a Policy,
+    /// How long the person has.
+    pub(crate) timeout: Duration,
+    /// What was counted before, where it can be known.
+    pub(crate) counters: Option<&'a SignatureCounters>,
+}
+
+/// A login that a key approved.
+pub(crate) struct Approved<'a> {
+    /// The key, and what it signed.
+    pub(crate) approval: Approval<'a>,
+    /// What was approved.
+    pub(crate) challenge: Challenge,
+}
+
+impl<'a> Login<'a> {
+    /// Asks for it.
+    pub(crate) fn ask(self, screen: &mut Screen) -> Result<Approved<'a>, Failure> {
+        let challenge = Challenge::new(&self.request()?).map_err(|problem| {
+            Failure::new(
+                problem.to_string(),
+                "check the clock with `date`, and try again",
+            )
+        })?;
+        let candidates: Vec<Candidate<'a>> = self
+            .credentials
+            .iter()
+            .map(|credential| Candidate {
+                credential,
+                stored_counter: self.counted(credential, screen),
+            })
+            .collect();
+        let terms = Terms {
+            user_verification: self.user_verification,
+            synced: self.policy.synced,
+            counter: self.policy.counter,
+            deadline: Instant::now() + self.timeout,
+        };
+        let mut prompt = Prompt {
+            screen,
+            purpose: self.purpose,
+        };
+        let approval =
+            authentication::authenticate(&candidates, &challenge, &terms, &self.field, &mut prompt)
+                .map_err(|refused| self.failure(&refused))?;
+        if let Some(alarm) = &approval.verified.clone_alarm {
+            let name = &approval.verified.credential.name;
+            screen.say(&format!("Warning: \"{name}\": {alarm}."));
+        }
+        Ok(Approved {
+            approval,
+            challenge,
+        })
+    }
+
+    fn request(&self) -> Result<Request, Failure> {
+        Ok(Request {
+            service: match self.purpose {
+                Purpose::Vouch(_) | Purpose::Enroll(_) | Purpose::FirstLogin => "passkey enroll",
+                Purpose::Test(_) => "passkey test",
+            }
+            .to_owned(),
+            user: self.account.name.to_string(),
+            host: machine::hostname()?,
+            command: None,
+            tty: nix::unistd::ttyname(io::stdin())
+                .ok()
+                .and_then(|tty| tty.into_os_string().into_string().ok()),
+        })
+    }
+
+    fn counted(&self, credential: &Credential, screen: &mut Screen) -> Option<u32> {
+        match self.counters?.read(&credential.id) {
+            Ok(counted) => counted,
+            Err(problem) => {
+                let name = &credential.name;
+                screen.say(&format!(
+                    "The counter of \"{name}\" is not known: {problem}."
+                ));
+                None
+            }
+        }
+    }
+
+    /// The pair of sentences for a refusal.
+    fn failure(&self, refused: &Refused) -> Failure {
+        let name = &self.account.name;
+        let again = match self.purpose {
+            Purpose::Vouch(_) | Purpose::Enroll(_) | Purpose::FirstLogin => "sudo passkey enroll",
+            Purpose::Test(_) => "passkey test",
+        };
+        let (happened, what_to_do) = match refused {
+            Refused::NoKey => (
+                format!("no security key of {name} was plugged in"),
+                format!(
+                    "plug one in and run again: {again}{}",
+                    self.when_all_are_lost()
+                ),
+            ),
+            Refused::NoAccess(key) => (
+                format!("this process may not open {key}"),
+                format!("run: sudo {}", again.trim_start_matches("sudo ")),
+            ),
+            Refused::TimedOut(key) => (
+                format!("nobody touched {key} in time"),
+                format!("run again and touch it while it blinks: {again}"),
+            ),
+            Refused::WrongKey(key) => (
+                format!("{key} holds none of the credentials of {name}"),
+                format!(
+                    "plug in one of the keys that `passkey list` names{}",
+                    self.when_all_are_lost()
+                ),
+            ),
+            Refused::Denied(key) => (
+                format!("the request was denied on {key}"),
+                format!("if that was a mistake, run again: {again}"),
+            ),
+            Refused::CannotVerify(key, status) => (
+                format!("a PIN or fingerprint is required, and {key} cannot check one: {status}"),
+                about_verification(key),
+            ),
+            Refused::Invalid(key, refusal) => (
+                format!("the answer of {key} is not accepted: {refusal}"),
+                self.about(refusal),
+            ),
+            Refused::Faulty(key, why) => (
+                format!("{key} failed: {why}"),
+                format!("unplug it, plug it in and run again: {again}"),
+            ),
+            Refused::System(problem) => (
+                format!("no key can be asked: {problem}"),
+                format!("see `dmesg`, and run again: {again}"),
+            ),
+        };
+        Failure::new(happened, what_to_do)
+    }
+
+    fn when_all_are_lost(&self) -> String {
+        match self.purpose {
+            Purpose::Vouch(name) => format!(
+                "; if {name} has lost them all, a root shell that sudo did not open needs none: \
+                 passkey enroll --user {name}"
+            ),
+            Purpose::Enroll(_) | Purpose::FirstLogin | Purpose::Test(_) => String::new(),
+        }
+    }
+
+    /// What to do about an answer that is not accepted.
+    fn about(&self, refusal: &Refusal) -> String {
+        match refusal {
+            Refusal::Synced => {
+                format!("use a key that cannot be copied, or set synced = \"allow\" in {CONFIG}")
+            }
+            Refusal::Cloned(_) => format!(
+                "remove that key from {} unless you know of the copy (passkey list, passkey remove)",
+                self.account.name
+            ),
+            Refusal::NotVerified => format!(
+                "give the key its PIN or fingerprint, or accept a touch: \
+                 user_verification = \"discouraged\" in {CONFIG}, for a key enrolled --touch-only"
+            ),
+            Refusal::OtherCredential
+            | Refusal::NoCredentialId
+            | Refusal::Malformed(_)
+            | Refusal::Unasked
+            | Refusal::OtherRelyingParty
+            | Refusal::NobodyPresent
+            | Refusal::BackupFlagsChanged
+            | Refusal::BadSignature => {
+                "use another key; an honest one does not answer like that".to_owned()
+            }
+        }
+    }
+}
+
+impl Approved<'_> {
+    /// Remembers the counter that the key signed.
+    pub(crate) fn remember(&self, counters: &SignatureCounters, screen: &mut Screen) {
+        let verified = &self.approval.verified;
+        if let Err(problem) = counters.raise(&verified.credential.id, verified.sign_count) {
+            let name = &verified.credential.name;
+            screen.say(&format!(
+                "The counter of \"{name}\" was not remembered: {problem}."
+            ));
+        }
+    }
+}
+
+/// What to do about a key that cannot verify its person by itself.
+fn about_verification(key: &FoundKey) -> String {
+    format!(
+        "only keys with a fingerprint reader or keypad of their own can do that in this release, \
+         the next one asks for PINs; use another key than {}, or accept a touch: enrol with \
+         --touch-only and set user_verification = \"discouraged\" in {CONFIG}",
+        key.node.display()
+    )
+}

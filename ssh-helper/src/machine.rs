@@ -1,0 +1,106 @@
+//! What this machine keeps, opened for the commands: credential files, policy
+//! and counters; and the sentences for when one of them cannot be had.
+#![forbid(unsafe_code)]
+
+use ceremony::account::Account;
+use ceremony::credential_file::{CredentialFile, CredentialFileError, Store};
+use ceremony::policy::{Config, PolicyError};
+use ceremony::signature_counter::SignatureCounters;
+use ceremony::trusted_file::{Reason, Untrusted};
+
+use crate::failure::Failure;
+use crate::screen::Screen;
+
+/// The file in which the administrator says what a login needs.
+pub(crate) const CONFIG: &str = "/etc/pam-passkey/config.toml";
+
+/// The credential files, for root: with their directories made where missing.
+pub(crate) fn store_to_write() -> Result<Store, Failure> {
+    Store::open_or_create().map_err(|problem| unusable(&problem))
+}
+
+/// The credential files as they are; `None` where there never were any.
+pub(crate) fn store_to_read() -> Result<Option<Store>, Failure> {
+    match Store::open() {
+        Ok(store) => Ok(Some(store)),
+        Err(CredentialFileError::Untrusted(Untrusted {
+            reason: Reason::Missing,
+            ..
+        })) => Ok(None),
+        Err(problem) => Err(unusable(&problem)),
+    }
+}
+
+/// The account's credentials; names every faulty record on the way. `None`
+/// where the account has no file.
+pub(crate) fn credentials_of(
+    account: &Account,
+    store: &Store,
+    screen: &mut Screen,
+) -> Result<Option<CredentialFile>, Failure> {
+    let file = store.load(account).map_err(|problem| unusable(&problem))?;
+    for record in file.iter().flat_map(CredentialFile::faulty) {
+        screen.say(&format!("Passed over and kept as it is: {record}"));
+    }
+    Ok(file)
+}
+
+/// The administrator's policy.
+pub(crate) fn config() -> Result<Config, Failure> {
+    Config::load().map_err(|problem| {
+        let what_to_do = match &problem {
+            PolicyError::Untrusted(_) => "put that right as root; until then no key opens anything",
+            PolicyError::File { .. } => {
+                "correct that line as root; until then no key opens anything"
+            }
+            PolicyError::Argument { .. } => "correct that argument in /etc/pam.d",
+        };
+        Failure::new(problem.to_string(), what_to_do)
+    })
+}
+
+/// The signature counters, where this process may have them. Without them a
+/// copied key goes unnoticed, which is said and not worth refusing for.
+pub(crate) fn counters(screen: &mut Screen) -> Option<SignatureCounters> {
+    SignatureCounters::open()
+        .inspect_err(|problem| {
+            screen.say(&format!("Without signature counters, since {problem}."));
+        })
+        .ok()
+}
+
+/// This machine's name, as requests and relying party ids carry it.
+pub(crate) fn hostname() -> Result<String, Failure> {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| {
+            Failure::new(
+                "this machine has no name that can be written down",
+                "give it one with: hostnamectl set-hostname NAME",
+            )
+        })
+}
+
+/// Why the credential files cannot be used. Their own sentences say what to do
+/// where a command helps; what is added is what else there is to know.
+pub(crate) fn unusable(problem: &CredentialFileError) -> Failure {
+    let what_to_do = match problem {
+        CredentialFileError::Untrusted(_) => {
+            "nothing was changed; put that right as root and try again"
+        }
+        CredentialFileError::CannotWrite(_) => {
+            "what was in force before still is; put that right and try again"
+        }
+        CredentialFileError::CannotLock(_) => "nothing was changed; try again in a moment",
+        CredentialFileError::Head { .. } => {
+            "correct that line as root; until then no key of the account opens anything"
+        }
+        CredentialFileError::Newer { .. } => "nothing was changed",
+        CredentialFileError::UidDiffers { .. } => {
+            "nothing was changed; the file is plain text, look whose keys they were first"
+        }
+    };
+    Failure::new(problem.to_string(), what_to_do)
+}

@@ -1,0 +1,66 @@
+//! `passkey` enrols FIDO2 security keys for login on this machine and looks
+//! after them.
+//!
+//! One command, one file: [`enroll`], [`list`], [`remove`], [`mod@test`]. They
+//! stand on the ceremonies of the `ceremony` library; what is here is the
+//! person's side of it: whose account, which key, what is said, what is
+//! written.
+#![forbid(unsafe_code)]
+
+mod account_password;
+mod cli;
+mod enroll;
+mod failure;
+mod key_name;
+mod list;
+mod login;
+mod machine;
+mod proof;
+mod registering;
+mod remove;
+mod screen;
+mod sudo_timestamps;
+mod terminal;
+mod test;
+mod touch;
+mod which_key;
+mod whose_account;
+
+use std::alloc::System;
+use std::process::ExitCode;
+
+use clap::Parser;
+use zeroizing_alloc::ZeroAlloc;
+
+use cli::{Cli, Command};
+use failure::Failure;
+use screen::Screen;
+
+/// Wipes every allocation when it is freed. A typed password passes through
+/// owned strings of the PAM binding, which drops them as they are; so the heap
+/// itself forgets.
+#[global_allocator]
+static FORGETFUL: ZeroAlloc<System> = ZeroAlloc(System);
+
+/// Exit codes: 0 done, 1 refused or failed (the sentence is on stderr), 2 the
+/// command line makes no sense (clap's own).
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut screen = Screen::of_this_process();
+    match run(&cli.command, &mut screen) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            screen.say(&failure.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command, screen: &mut Screen) -> Result<(), Failure> {
+    match command {
+        Command::Enroll(wanted) => enroll::enroll(wanted, screen),
+        Command::List(wanted) => list::list(wanted, screen),
+        Command::Remove(wanted) => remove::remove(wanted, screen),
+        Command::Test(wanted) => test::test(wanted, screen),
+    }
+}

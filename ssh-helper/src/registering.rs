@@ -1,0 +1,202 @@
+//! Has a key make its credential, with the sentence for each way that can fail.
+#![forbid(unsafe_code)]
+
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use ceremony::account::Account;
+use ceremony::attestation::NewCredential;
+use ceremony::authenticator::ctap2::Status;
+use ceremony::authenticator::hidraw::FoundKey;
+use ceremony::credential::{Credential, CredentialId, UserVerification};
+use ceremony::public_key::Algorithm;
+use ceremony::registration::{self, Refused, Wanted};
+use ceremony::relying_party::RelyingPartyId;
+
+use crate::failure::Failure;
+use crate::machine::CONFIG;
+use crate::screen::Screen;
+use crate::touch::{Prompt, Purpose};
+
+/// A credential to make.
+pub(crate) struct Registering<'a> {
+    /// For whom.
+    pub(crate) account: &'a Account,
+    /// Who will ask for it.
+    pub(crate) relying_party: &'a RelyingPartyId,
+    /// The signature algorithm.
+    pub(crate) algorithm: Algorithm,
+    /// Whether the key must verify the person.
+    pub(crate) user_verification: UserVerification,
+    /// The credentials the account has.
+    pub(crate) enrolled: &'a [Credential],
+    /// How long the person has.
+    pub(crate) timeout: Duration,
+}
+
+impl Registering<'_> {
+    /// Asks `key`, and no other, to make it.
+    pub(crate) fn ask(
+        &self,
+        key: &FoundKey,
+        screen: &mut Screen,
+    ) -> Result<NewCredential, Failure> {
+        // A key knows its own credentials only under their relying party, and
+        // takes but so many ids.
+        let exclude: Vec<&CredentialId> = self
+            .enrolled
+            .iter()
+            .filter(|credential| credential.public_key.relying_party() == self.relying_party)
+            .map(|credential| &credential.id)
+            .collect();
+        let wanted = Wanted {
+            relying_party: self.relying_party,
+            user_name: self.account.name.as_str(),
+            algorithm: self.algorithm,
+            exclude: &exclude,
+            user_verification: self.user_verification,
+            deadline: Instant::now() + self.timeout,
+        };
+        let mut prompt = Prompt {
+            screen,
+            purpose: Purpose::Enroll(&self.account.name),
+        };
+        registration::register(&wanted, key, &mut prompt)
+            .map_err(|refused| self.failure(&refused, key))
+    }
+
+    /// The pair of sentences for a refusal.
+    fn failure(&self, refused: &Refused, key: &dyn Display) -> Failure {
+        let again = "run again: sudo passkey enroll";
+        let (happened, what_to_do) = match refused {
+            Refused::Gone => (
+                format!("{key} was unplugged"),
+                format!("plug it in and {again}"),
+            ),
+            Refused::NoAccess => (
+                format!("this process may not open {key}"),
+                "run it as root, outside any sandbox: sudo passkey enroll".to_owned(),
+            ),
+            Refused::TimedOut => (
+                format!("nobody touched {key} in time"),
+                format!("touch it while it blinks; {again}"),
+            ),
+            Refused::Denied => (
+                format!("the request was denied on {key}"),
+                format!("if that was a mistake, {again}"),
+            ),
+            Refused::AlreadyEnrolled => (
+                format!("{key} is enrolled for {} already", self.account.name),
+                "see its name with `passkey list`; to enrol another, plug that one in".to_owned(),
+            ),
+            Refused::Full => (
+                format!("{key} has no room for another credential"),
+                "remove one that you no longer need from the key, or take another key".to_owned(),
+            ),
+            Refused::OnlyU2f => (
+                format!("{key} speaks only U2F, not FIDO2"),
+                "take a key that says FIDO2 on its box".to_owned(),
+            ),
+            Refused::UnsupportedAlgorithm => (
+                format!("{key} cannot make a credential of that algorithm"),
+                match self.algorithm {
+                    Algorithm::EdDsa => "run: sudo passkey enroll --algorithm es256".to_owned(),
+                    Algorithm::Es256 => "run: sudo passkey enroll --algorithm eddsa".to_owned(),
+                },
+            ),
+            Refused::CannotVerify(status) => self.cannot_verify(key, *status),
+            Refused::NotVerified => (
+                format!("{key} made a credential without checking a PIN or fingerprint"),
+                "take another key: this one does not do what it is asked".to_owned(),
+            ),
+            Refused::Invalid(refusal) => (
+                format!("what {key} made is not accepted: {refusal}"),
+                "take another key; an honest one does not answer like that".to_owned(),
+            ),
+            Refused::Faulty(why) => (
+                format!("{key} failed: {why}"),
+                format!("unplug it, plug it in and {again}"),
+            ),
+            Refused::NoRandomness => (
+                refused.to_string(),
+                format!("wait until the machine has booted, and {again}"),
+            ),
+        };
+        Failure::new(happened, what_to_do)
+    }
+
+    /// A key that can verify its person only by a PIN, which this release does
+    /// not ask for.
+    fn cannot_verify(&self, key: &dyn Display, status: Status) -> (String, String) {
+        match self.user_verification {
+            UserVerification::Required => (
+                format!("{key} cannot check a PIN or fingerprint by itself: {status}"),
+                format!(
+                    "PIN support comes with the next release; to enrol the key for touch alone, \
+                     run: sudo passkey enroll --touch-only\n  \
+                     such a key lets {} in only where {CONFIG} says \
+                     user_verification = \"discouraged\" for the service",
+                    self.account.name
+                ),
+            ),
+            UserVerification::Discouraged => (
+                format!("{key} wants a PIN or fingerprint even for touch alone: {status}"),
+                "PIN support comes with the next release; take a key without a PIN, \
+                 or enrol this one then"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ceremony::account::UserName;
+
+    use super::*;
+
+    fn sentence(refused: &Refused, user_verification: UserVerification) -> String {
+        let account = Account {
+            name: UserName::parse("alice").unwrap(),
+            uid: 1000,
+        };
+        let relying_party = RelyingPartyId::for_host("laptop").unwrap();
+        Registering {
+            account: &account,
+            relying_party: &relying_party,
+            algorithm: Algorithm::EdDsa,
+            user_verification,
+            enrolled: &[],
+            timeout: Duration::ZERO,
+        }
+        .failure(refused, &"YubiKey 5 (/dev/hidraw3)")
+        .to_string()
+    }
+
+    #[test]
+    fn a_key_that_needs_a_pin_leads_to_touch_only_and_its_price() {
+        let refused = Refused::CannotVerify(Status::UnsupportedOption);
+        let text = sentence(&refused, UserVerification::Required);
+        for needed in [
+            "YubiKey 5 (/dev/hidraw3)",
+            "sudo passkey enroll --touch-only",
+            "the next release",
+            "user_verification = \"discouraged\"",
+        ] {
+            assert!(text.contains(needed), "{text}");
+        }
+    }
+
+    #[test]
+    fn touch_only_is_not_recommended_to_who_has_tried_it() {
+        let refused = Refused::CannotVerify(Status::PuatRequired);
+        let text = sentence(&refused, UserVerification::Discouraged);
+        assert!(!text.contains("--touch-only"), "{text}");
+    }
+
+    #[test]
+    fn a_missing_algorithm_leads_to_the_other_one() {
+        let text = sentence(&Refused::UnsupportedAlgorithm, UserVerification::Required);
+        assert!(text.contains("--algorithm es256"), "{text}");
+    }
+}

@@ -1,0 +1,120 @@
+//! `passkey remove`: a key is no longer one of an account's.
+#![forbid(unsafe_code)]
+
+use ceremony::account::Account;
+use ceremony::credential::CredentialName;
+use ceremony::credential_file::CredentialFile;
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::key_name;
+use crate::machine;
+use crate::screen::Screen;
+use crate::sudo_timestamps;
+use crate::whose_account::{self, Administered, Root};
+
+/// Removes a key, and what sudo remembers of its account.
+pub(crate) fn remove(wanted: &cli::Remove, screen: &mut Screen) -> Result<(), Failure> {
+    let command = format!("remove {}", key_name::as_argument(&wanted.name));
+    let Administered { account, root } =
+        whose_account::to_change(wanted.user.as_deref(), &command)?;
+    let unusable = |problem| machine::unusable(&problem);
+
+    let Some(store) = machine::store_to_read()? else {
+        return Err(unknown(
+            &wanted.name,
+            &CredentialFile::new(&account),
+            &account,
+        ));
+    };
+    let lock = store.lock().map_err(unusable)?;
+    let file = machine::credentials_of(&account, &store, screen)?;
+    let mut file = file.unwrap_or_else(|| CredentialFile::new(&account));
+    let removed = file
+        .remove(&wanted.name)
+        .ok_or_else(|| unknown(&wanted.name, &file, &account))?;
+    store.save(&lock, &account, &file).map_err(unusable)?;
+    drop(lock);
+
+    forget_sudo(&account, screen);
+    if file.credentials().next().is_none() {
+        screen.say(&format!(
+            "That was the last key of {0}. Wherever a key is required, {0} can no longer log in; \
+             keep this root shell open until that is what you want.",
+            account.name
+        ));
+    }
+    let path = store.path_of(&account);
+    screen.say(&format!("Taken out of {}.", path.display()));
+    screen.result(&format!(
+        "Removed \"{}\" from {}.",
+        removed.name, account.name
+    ))?;
+    screen.say(&format!(
+        "Undo by enrolling it again: {}",
+        match root {
+            Root::ThroughSudo => "sudo passkey enroll".to_owned(),
+            Root::Directly => format!("passkey enroll --user {}", account.name),
+        }
+    ));
+    Ok(())
+}
+
+/// Nobody is root a quarter of an hour longer for a touch of the removed key.
+fn forget_sudo(account: &Account, screen: &mut Screen) {
+    let dropped = sudo_timestamps::drop_all(account);
+    for path in &dropped.gone {
+        screen.say(&format!(
+            "Dropped sudo's time stamp {}: the next sudo asks again.",
+            path.display()
+        ));
+    }
+    for (path, problem) in &dropped.left {
+        screen.say(&format!(
+            "sudo's time stamp {} is still there ({}); remove it, or a recent login goes on \
+             opening sudo.",
+            path.display(),
+            problem.desc()
+        ));
+    }
+}
+
+fn unknown(name: &CredentialName, file: &CredentialFile, account: &Account) -> Failure {
+    let names: Vec<String> = file
+        .credentials()
+        .map(|credential| format!("\"{}\"", credential.name))
+        .collect();
+    let what_to_do = match (names.is_empty(), file.faulty().next()) {
+        (false, _) => format!("there are: {}", names.join(", ")),
+        (true, None) => format!("{} has no keys enrolled at all", account.name),
+        (true, Some(_)) => {
+            "no record can be read; correct or take out the lines named above by hand".to_owned()
+        }
+    };
+    Failure::new(
+        format!("{} has no key called \"{name}\"", account.name),
+        what_to_do,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::tests::credential;
+
+    #[test]
+    fn an_unknown_name_leads_to_those_there_are() {
+        let account = Account::by_name("root").unwrap();
+        let name = CredentialName::parse("red key").unwrap();
+        let mut file = CredentialFile::new(&account);
+        let text = unknown(&name, &file, &account).to_string();
+        assert!(text.contains("no keys enrolled at all"), "{text}");
+        file.add(credential("blue key", b"one")).unwrap();
+        file.add(credential("green key", b"two")).unwrap();
+        let text = unknown(&name, &file, &account).to_string();
+        assert!(
+            text.contains("there are: \"blue key\", \"green key\""),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! `passkey test`: would a key of this account be let in?
+#![forbid(unsafe_code)]
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use ceremony::authenticator::race::Field;
+use ceremony::credential::Credential;
+use ceremony::credential_file::CredentialFile;
+use ceremony::receipt::Receipt;
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::login::{Approved, Login};
+use crate::machine;
+use crate::screen::Screen;
+use crate::touch::Purpose;
+use crate::whose_account;
+
+/// Asks for a login with one of the account's keys.
+pub(crate) fn test(wanted: &cli::Test, screen: &mut Screen) -> Result<(), Failure> {
+    let account = whose_account::to_look_at(wanted.user.as_deref())?;
+    if let Some(path) = &wanted.receipt {
+        refuse_what_is_there(path)?;
+    }
+    let policy = machine::config()?.for_service("passkey test");
+    let file = match machine::store_to_read()? {
+        Some(store) => machine::credentials_of(&account, &store, screen)?,
+        None => None,
+    };
+    let credentials: Vec<Credential> = file
+        .iter()
+        .flat_map(CredentialFile::credentials)
+        .cloned()
+        .collect();
+    if credentials.is_empty() {
+        return Err(Failure::new(
+            format!("no keys enrolled for {}", account.name),
+            "enrol one with: sudo passkey enroll",
+        ));
+    }
+    let counters = machine::counters(screen);
+    let approved = Login {
+        account: &account,
+        purpose: Purpose::Test(&account.name),
+        credentials: &credentials,
+        field: Field::EveryKey,
+        user_verification: policy.user_verification,
+        policy: &policy,
+        timeout: policy.timeout,
+        counters: counters.as_ref(),
+    }
+    .ask(screen)?;
+    if let Some(counters) = &counters {
+        approved.remember(counters, screen);
+    }
+    for line in description(&approved) {
+        screen.result(&line)?;
+    }
+    if let Some(path) = &wanted.receipt {
+        write_receipt(approved, path)?;
+        screen.say(&format!("Receipt written to {}.", path.display()));
+    }
+    Ok(())
+}
+
+fn description(approved: &Approved<'_>) -> [String; 2] {
+    let verified = &approved.approval.verified;
+    let yes_or_no = |flag| if flag { "yes" } else { "no" };
+    [
+        format!(
+            "\"{}\" answered ({}).",
+            verified.credential.name, approved.approval.key
+        ),
+        format!(
+            "Presence: {}; verification: {}; counter: {}",
+            yes_or_no(verified.flags.user_present()),
+            yes_or_no(verified.flags.user_verified()),
+            match verified.sign_count {
+                0 => "this key keeps none".to_owned(),
+                count => count.to_string(),
+            }
+        ),
+    ]
+}
+
+/// Says no before the touch, not after it: to what is there already, and to a
+/// folder that is not. What counts is the check on writing.
+fn refuse_what_is_there(path: &Path) -> Result<(), Failure> {
+    // "receipt" has an empty parent, "./receipt" the same one by name.
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    fs::metadata(folder.unwrap_or(Path::new(".")))
+        .map_err(|problem| not_written(path, &problem))?;
+    match fs::symlink_metadata(path) {
+        Err(problem) if problem.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(problem) => Err(not_written(path, &problem)),
+        Ok(_) => Err(not_written(path, &io::ErrorKind::AlreadyExists.into())),
+    }
+}
+
+fn write_receipt(approved: Approved<'_>, path: &Path) -> Result<(), Failure> {
+    let line = Receipt::new(approved.challenge, &approved.approval.verified)
+        .and_then(|receipt| receipt.to_line())
+        .map_err(|problem| {
+            Failure::new(
+                problem.to_string(),
+                "the login itself was good; there is just no receipt of it",
+            )
+        })?;
+    write_new(path, &line).map_err(|problem| not_written(path, &problem))
+}
+
+/// A new file and nothing else: neither what is there nor what a link there
+/// points to is written to.
+fn write_new(path: &Path, line: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(line.as_bytes()).inspect_err(|_| {
+        // Half a receipt is worse than none; should it stay, it does not parse.
+        let _ = fs::remove_file(path);
+    })
+}
+
+fn not_written(path: &Path, problem: &io::Error) -> Failure {
+    let what_to_do = match problem.kind() {
+        io::ErrorKind::AlreadyExists => "name a file that does not exist yet",
+        io::ErrorKind::NotFound => "name a file in a folder that exists",
+        _ => "name a file in a folder you may write to",
+    };
+    let path = path.display().to_string();
+    Failure::new(
+        format!("the receipt cannot be written to {path:?}: {problem}"),
+        what_to_do,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_receipt_never_takes_the_place_of_anything() {
+        let folder = std::env::temp_dir().join(format!("passkey-receipt-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("receipt");
+        assert!(refuse_what_is_there(&path).is_ok());
+        assert!(refuse_what_is_there(Path::new("receipt")).is_ok());
+        assert!(refuse_what_is_there(&folder.join("nowhere/receipt")).is_err());
+        write_new(&path, "one\n").unwrap();
+        assert!(refuse_what_is_there(&path).is_err());
+        assert!(write_new(&path, "two\n").is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\n");
+
+        // nor is a link followed, even one that leads nowhere yet
+        let link = folder.join("link");
+        symlink(folder.join("target"), &link).unwrap();
+        assert!(refuse_what_is_there(&link).is_err());
+        assert!(write_new(&link, "two\n").is_err());
+        assert!(!folder.join("target").exists());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
