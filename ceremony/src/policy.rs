@@ -16,6 +16,7 @@ use crate::trusted_file::{Untrusted, shown};
 use setting::Setting;
 
 pub use config::Config;
+pub use interactive_services::opens_a_session;
 pub use setting::Fault;
 
 /// What a login through one service has to satisfy.

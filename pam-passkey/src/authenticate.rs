@@ -19,7 +19,7 @@ use ceremony::policy::{Config, Policy, RemoteSessions};
 use ceremony::receipt::Receipt;
 use ceremony::signature_counter::SignatureCounters;
 use ceremony::trusted_file::TrustedDir;
-use pam::constants::{PAM_SILENT, PamFlag, PamResultCode};
+use pam::constants::PamResultCode;
 use pam::conv::Conv;
 use pam::items::{RHost, Service, Tty};
 use pam::module::PamHandle;
@@ -31,18 +31,15 @@ use crate::session::{self, Session};
 use crate::verdict::{Accepted, Outcome};
 
 /// `pam_sm_authenticate`: tries, and says what came of it.
-pub(crate) fn authenticate(
-    pamh: &mut PamHandle,
-    arguments: &[&CStr],
-    flags: PamFlag,
-) -> PamResultCode {
+///
+/// The flags are not asked. `PAM_SILENT` would forbid to speak, but sudo passes
+/// it at every call and means its own log lines: a module that obeyed would
+/// wait for a touch and not say so.
+pub(crate) fn authenticate(pamh: &mut PamHandle, arguments: &[&CStr]) -> PamResultCode {
     let service = text(pamh.get_item::<Service<'_>>().ok().flatten().as_deref());
     let mut log = Log::open(&service);
     let user = pamh.get_user(None);
-    let conversation = match pamh.get_item::<Conv<'_>>() {
-        Ok(Some(conversation)) if flags & PAM_SILENT == 0 => Some(conversation),
-        _ => None,
-    };
+    let conversation = pamh.get_item::<Conv<'_>>().ok().flatten();
     let caller = Caller {
         service,
         user: user.ok(),

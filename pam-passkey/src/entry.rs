@@ -23,8 +23,8 @@ struct Door;
 pam::pam_hooks!(Door);
 
 impl PamHooks for Door {
-    fn sm_authenticate(pamh: &mut PamHandle, args: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
-        without_panic(AssertUnwindSafe(|| authenticate(pamh, &args, flags)))
+    fn sm_authenticate(pamh: &mut PamHandle, args: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+        without_panic(AssertUnwindSafe(|| authenticate(pamh, &args)))
     }
 
     /// Credentials in PAM's sense (groups, tickets) are none of ours; whoever

@@ -9,20 +9,7 @@
 use std::fs;
 use std::path::Path;
 
-/// Services that open a session and therefore run before there is one. They
-/// set `PAM_RHOST` when the person is elsewhere.
-const OPENS_SESSION: [&str; 10] = [
-    "login",
-    "gdm-password",
-    "gdm-passkey",
-    "sddm",
-    "lightdm",
-    "lxdm",
-    "xdm",
-    "greetd",
-    "ly",
-    "cosmic-greeter",
-];
+use ceremony::policy::opens_a_session;
 
 /// Where systemd-logind keeps one file per session (what `sd_session_is_remote`
 /// reads; root's).
@@ -110,7 +97,8 @@ fn judge(service: &str, place: &Place, sessions: &Path) -> Session {
                 Session::Remote(format!("uid {uid} has no active session at a seat"))
             }
         }
-        Place::Elsewhere if OPENS_SESSION.contains(&service) => Session::Local,
+        // They set PAM_RHOST when the person is elsewhere.
+        Place::Elsewhere if opens_a_session(service) => Session::Local,
         Place::Elsewhere => Session::Remote("the caller is in no session".to_owned()),
     }
 }

@@ -37,6 +37,7 @@ pub(crate) fn ask(account: &Account, screen: &mut Screen) -> Result<(), Failure>
     ));
     let conversation = AtTheTerminal {
         screen: RefCell::new(screen),
+        asked: Cell::new(false),
         unanswered: Cell::new(None),
     };
     // The transaction owns its conversation, so what went wrong in there is
@@ -55,9 +56,17 @@ fn judge(account: &Account, conversation: &AtTheTerminal<'_>) -> Result<(), NotP
         .map_err(NotProven::NoPam)?;
     // An empty password proves nothing.
     let flags = AuthnFlags::DISALLOW_NULL_AUTHTOK;
-    transaction
-        .authenticate(flags)
-        .map_err(NotProven::Password)?;
+    transaction.authenticate(flags).map_err(|code| {
+        if conversation.asked.get() {
+            NotProven::Password(code)
+        } else {
+            NotProven::RefusedUnasked(code)
+        }
+    })?;
+    // As root we would pass pam_rootok, and everybody passes pam_permit.
+    if !conversation.asked.get() {
+        return Err(NotProven::AcceptedUnasked);
+    }
     transaction
         .account_management(flags)
         .map_err(NotProven::Account)?;
@@ -74,6 +83,10 @@ fn judge(account: &Account, conversation: &AtTheTerminal<'_>) -> Result<(), NotP
 enum NotProven {
     NoPam(ErrorCode),
     Password(ErrorCode),
+    /// PAM said no before anybody was asked for anything.
+    RefusedUnasked(ErrorCode),
+    /// PAM said yes before anybody was asked for anything.
+    AcceptedUnasked,
     Account(ErrorCode),
     SomebodyElse,
 }
@@ -89,9 +102,14 @@ impl NotProven {
                      open, which is not asked: passkey enroll --user {name}"
                 ),
             ),
-            Self::NoPam(code) | Self::Password(code) => Failure::new(
+            Self::NoPam(code) | Self::Password(code) | Self::RefusedUnasked(code) => Failure::new(
                 format!("PAM could not check the password of {name}: {code}"),
                 "see the system's log, and /etc/pam.d/passkey (or /etc/pam.d/other without it)",
+            ),
+            Self::AcceptedUnasked => Failure::new(
+                format!("PAM was content without asking for the password of {name}"),
+                "take what needs none (pam_rootok, pam_permit) out of the auth lines of \
+                 /etc/pam.d/passkey (or /etc/pam.d/other without it)",
             ),
             Self::Account(ErrorCode::NewAuthTokRequired) => Failure::new(
                 format!("the password of {name} has expired"),
@@ -134,6 +152,9 @@ fn unanswered(account: &Account, why: NoLine) -> Failure {
 /// PAM's questions, asked at the terminal.
 struct AtTheTerminal<'s> {
     screen: RefCell<&'s mut Screen>,
+    /// Whether PAM asked for anything, or said what it waits for: a
+    /// fingerprint is asked for without a question.
+    asked: Cell<bool>,
     /// Why a question stayed without an answer; PAM's own code for it says
     /// less.
     unanswered: Cell<Option<NoLine>>,
@@ -141,6 +162,7 @@ struct AtTheTerminal<'s> {
 
 impl AtTheTerminal<'_> {
     fn answer(&self, question: &OsStr, echo: Echo) -> nonstick::Result<OsString> {
+        self.asked.set(true);
         self.screen.borrow_mut().ask(&shown(question));
         let answer = match terminal::read_line(echo) {
             // No C string, so no answer to libpam; the binding would panic.
@@ -156,6 +178,7 @@ impl AtTheTerminal<'_> {
     }
 
     fn say(&self, text: &OsStr) {
+        self.asked.set(true);
         self.screen.borrow_mut().say(&shown(text));
     }
 }

@@ -22,6 +22,21 @@ impl Machine {
         machine
     }
 
+    /// Writes the common files that Debian's services include, for passwords alone.
+    pub fn common_files_of_debian(&self) {
+        self.service(
+            "common-auth",
+            "auth [success=1 default=ignore] pam_unix.so nullok\n\
+             auth requisite pam_deny.so\n\
+             auth required pam_permit.so\n",
+        );
+        self.service("common-account", "account required pam_unix.so\n");
+        self.service(
+            "common-session-noninteractive",
+            "session required pam_permit.so\n",
+        );
+    }
+
     /// Writes `config.toml`; receipts are always kept.
     pub fn policy(&self, settings: &str) {
         let text = format!("receipts = \"{RECEIPTS}\"\n{settings}");

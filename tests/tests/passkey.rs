@@ -12,8 +12,7 @@ const ALICE_FILE: &str = "/etc/pam-passkey/users/alice.toml";
 fn machine() -> Machine {
     let machine = Machine::lived_on();
     machine.service("passkey", include_str!("../../config/pam.d/passkey"));
-    machine.service("common-auth", "auth required pam_unix.so\n");
-    machine.service("common-account", "account required pam_unix.so\n");
+    machine.common_files_of_debian();
     machine
 }
 

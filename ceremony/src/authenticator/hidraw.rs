@@ -132,9 +132,14 @@ impl OpenKey {
         for (to, from) in report.iter_mut().skip(1).zip(packet) {
             *to = *from;
         }
-        match self.file.write(&report)? {
-            65 => Ok(()),
-            _ => Err(io::ErrorKind::WriteZero.into()),
+        loop {
+            match self.file.write(&report) {
+                Ok(65) => return Ok(()),
+                Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
+                // A signal for our host, which handles it; nothing was sent.
+                Err(problem) if problem.kind() == io::ErrorKind::Interrupted => {}
+                Err(problem) => return Err(problem),
+            }
         }
     }
 
@@ -146,7 +151,14 @@ impl OpenKey {
             Ok(64) => Ok(Some(packet)),
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => Err(io::ErrorKind::InvalidData.into()),
-            Err(problem) if problem.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(problem)
+                if matches!(
+                    problem.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) =>
+            {
+                Ok(None)
+            }
             Err(problem) => Err(problem),
         }
     }

@@ -4,17 +4,9 @@
 //! servers include as well: nobody is there to touch a key for those.
 #![forbid(unsafe_code)]
 
-/// Covered without a `[service.NAME]` table, by the name their `pam_start`
-/// gives.
-const INTERACTIVE_AND_LOCAL: [&str; 39] = [
-    // becoming somebody else
-    "doas",
-    "polkit-1",
-    "su",
-    "su-l",
-    "sudo",
-    "sudo-i",
-    "systemd-run0",
+/// By the name their `pam_start` gives: services that open a session, and so
+/// run before there is one.
+const OPEN_A_SESSION: [&str; 15] = [
     // the console
     "login",
     // display managers; their -autologin and -greeter services ask nobody
@@ -32,6 +24,17 @@ const INTERACTIVE_AND_LOCAL: [&str; 39] = [
     "slim",
     "wdm",
     "xdm",
+];
+
+/// Services that a person uses from within a session.
+const WITHIN_A_SESSION: [&str; 23] = [
+    // becoming somebody else
+    "doas",
+    "polkit-1",
+    "su",
+    "su-l",
+    "sudo",
+    "sudo-i",
     // lockers
     "cinnamon-screensaver",
     "gnome-screensaver",
@@ -52,13 +55,30 @@ const INTERACTIVE_AND_LOCAL: [&str; 39] = [
     "xsecurelock",
 ];
 
+/// Whether this service is covered without a `[service.NAME]` table.
 pub(super) fn is_interactive_and_local(service: &str) -> bool {
-    INTERACTIVE_AND_LOCAL.contains(&service)
+    opens_a_session(service) || WITHIN_A_SESSION.contains(&service)
+}
+
+/// Whether this service runs before its person has a session, so that none can
+/// tell where they sit.
+pub fn opens_a_session(service: &str) -> bool {
+    OPEN_A_SESSION.contains(&service)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_who_opens_a_session_runs_before_there_is_one() {
+        for service in ["login", "sddm", "gdm-password"] {
+            assert!(opens_a_session(service), "{service}");
+        }
+        for service in ["sudo", "su", "polkit-1", "kde", "sshd", ""] {
+            assert!(!opens_a_session(service), "{service}");
+        }
+    }
 
     #[test]
     fn where_a_person_sits_is_covered_and_where_none_does_is_not() {

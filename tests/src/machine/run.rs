@@ -246,8 +246,13 @@ impl Running<'_> {
 
     /// Blocks until it has printed this; fails the test if it does not in time.
     pub fn wait_for(&self, text: &str) {
+        self.wait_for_times(text, 1);
+    }
+
+    /// The same, for what is said again and again.
+    pub fn wait_for_times(&self, text: &str, times: usize) {
         assert!(
-            self.transcript.wait_for(text, self.deadline),
+            self.transcript.wait_for(text, times, self.deadline),
             "{}: no {text:?} in {}",
             self.name,
             self.said()
@@ -257,7 +262,7 @@ impl Running<'_> {
     /// The same on stderr; on a terminal there is no such thing.
     pub fn wait_for_error(&self, text: &str) {
         assert!(
-            self.errors.wait_for(text, self.deadline),
+            self.errors.wait_for(text, 1, self.deadline),
             "{}: no {text:?} in {}",
             self.name,
             self.said()

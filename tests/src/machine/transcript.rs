@@ -56,12 +56,13 @@ impl Transcript {
         !self.0.0.lock().unwrap_or_else(PoisonError::into_inner).used
     }
 
-    pub(super) fn wait_for(&self, text: &str, deadline: Instant) -> bool {
+    pub(super) fn wait_for(&self, text: &str, times: usize, deadline: Instant) -> bool {
         let patience = deadline.saturating_duration_since(Instant::now());
+        let is_there = |said: &str| said.matches(text).count() >= times;
         self.wait_while(patience, |said| {
-            said.following && !String::from_utf8_lossy(&said.bytes).contains(text)
+            said.following && !is_there(&String::from_utf8_lossy(&said.bytes))
         });
-        self.text().contains(text)
+        is_there(&self.text())
     }
 
     pub(super) fn wait_for_end(&self) -> bool {
