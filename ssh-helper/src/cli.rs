@@ -123,10 +123,14 @@ pub(crate) struct Remove {
 
 /// Try a login, without logging in.
 ///
-/// Asks the plugged-in keys for exactly what a login would ask, by the default
-/// policy of /etc/pam-passkey/config.toml.
+/// Asks the plugged-in keys for exactly what a login through the service would
+/// ask, by the policy of /etc/pam-passkey/config.toml.
 #[derive(Args, Debug)]
 pub(crate) struct Test {
+    /// The PAM service whose policy counts.
+    #[arg(long, value_name = "NAME", default_value = "sudo")]
+    pub(crate) service: String,
+
     /// The account; yours where left out.
     #[arg(long)]
     pub(crate) user: Option<String>,

@@ -6,14 +6,14 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use ceremony::authenticator::race::Field;
-use ceremony::credential::Credential;
+use ceremony::credential::{Credential, printable};
 use ceremony::credential_file::CredentialFile;
 use ceremony::receipt::Receipt;
 
 use crate::cli;
 use crate::failure::Failure;
 use crate::login::{Approved, Login};
-use crate::machine;
+use crate::machine::{self, CONFIG};
 use crate::screen::Screen;
 use crate::touch::Purpose;
 use crate::whose_account;
@@ -24,7 +24,14 @@ pub(crate) fn test(wanted: &cli::Test, screen: &mut Screen) -> Result<(), Failur
     if let Some(path) = &wanted.receipt {
         refuse_what_is_there(path)?;
     }
-    let policy = machine::config()?.for_service("passkey test");
+    let policy = machine::config()?.for_service(&wanted.service);
+    if !policy.covered {
+        screen.say(&format!(
+            "\"{0}\" is not a service of pam-passkey's: no key opens it before {CONFIG} has a \
+             table [service.{0}].",
+            printable(&wanted.service, 64)
+        ));
+    }
     let file = match machine::store_to_read()? {
         Some(store) => machine::credentials_of(&account, &store, screen)?,
         None => None,
