@@ -6,7 +6,7 @@
 //!
 //! `libpam → entry → authenticate → ceremony ⇄ prompt → verdict → libpam`
 //!
-//! [`authenticate`] reads top to bottom; [`verdict`] is the one place that
+//! `authenticate` reads top to bottom; `verdict` is the one place that
 //! turns what happened into a PAM code, a sentence and a log line.
 #![deny(unsafe_code)]
 
