@@ -163,8 +163,8 @@ struct AtTheTerminal<'s> {
 impl AtTheTerminal<'_> {
     fn answer(&self, question: &OsStr, echo: Echo) -> nonstick::Result<OsString> {
         self.asked.set(true);
-        self.screen.borrow_mut().ask(&shown(question));
-        let answer = match terminal::read_line(echo) {
+        let ask = || self.screen.borrow_mut().ask(&shown(question));
+        let answer = match terminal::read_line(ask, echo) {
             // No C string, so no answer to libpam; the binding would panic.
             Ok(line) if line.contains(&0) => Err(NoLine::TooLong),
             other => other,

@@ -30,17 +30,19 @@ pub(crate) fn somebody_is_there() -> bool {
     isatty(io::stdin()).unwrap_or(false)
 }
 
-/// The next line from stdin, without its end.
+/// Shows `question` and reads the next line from stdin, without its end.
 ///
 /// The terminal is back as it was when this returns, on Ctrl-C too: while we
 /// read, Ctrl-C is no signal but ends the line, so that nobody is left with a
 /// shell that does not show what they type.
-pub(crate) fn read_line(echo: Echo) -> Result<Vec<u8>, NoLine> {
+pub(crate) fn read_line(question: impl FnOnce(), echo: Echo) -> Result<Vec<u8>, NoLine> {
     let stdin = io::stdin();
     let as_found = tcgetattr(&stdin)?;
     let (ours, interrupts) = asking(&as_found, echo);
     // What was typed before the question was not meant as its answer.
     tcsetattr(&stdin, SetArg::TCSAFLUSH, &ours)?;
+    // Asked only now: whoever answers at once must neither be shown nor lost.
+    question();
     // Allocated once at its full size: a growing buffer would leave copies.
     let mut line = vec![0; LONGEST_LINE];
     let length = read_some(&stdin, &mut line);
