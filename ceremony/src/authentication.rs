@@ -514,6 +514,15 @@ mod tests {
         let touch = asked(nine.answered(Ok(&[])));
         assert!(envelope(&touch) && !silent(&touch));
 
+        // A key that takes all nine at once is asked for a touch, unprobed.
+        let mut nine = dialogue(9);
+        nine.begin();
+        let mut roomy = info.clone();
+        roomy[0] = 0xa3;
+        roomy.extend([0x07, 0x09]);
+        let touch = asked(nine.answered(Ok(&roomy)));
+        assert!(envelope(&touch) && !silent(&touch));
+
         let mut nine = dialogue(9);
         nine.begin();
         nine.answered(Ok(&info));

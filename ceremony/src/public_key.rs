@@ -240,3 +240,83 @@ impl fmt::Display for InvalidPublicKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_key::TestKey;
+
+    #[test]
+    fn algorithms_have_their_numbers_in_cose() {
+        // RFC 9053 §2.1 and §2.2.
+        for (algorithm, number) in [(Algorithm::Es256, -7), (Algorithm::EdDsa, -8)] {
+            assert_eq!(algorithm.cose(), number);
+            assert_eq!(Algorithm::from_cose(number), Some(algorithm));
+        }
+        assert_eq!(Algorithm::from_cose(-257), None);
+    }
+
+    #[test]
+    fn a_key_survives_the_way_through_openssh_text() {
+        for (algorithm, kind) in [
+            (Algorithm::Es256, "sk-ecdsa-sha2-nistp256@openssh.com "),
+            (Algorithm::EdDsa, "sk-ssh-ed25519@openssh.com "),
+        ] {
+            let key = TestKey::new(algorithm, 1).public_key();
+            let line = key.to_openssh().unwrap();
+            assert!(line.starts_with(kind), "{line}");
+            assert_eq!(PublicKey::from_openssh(&line), Ok(key.clone()));
+            assert_eq!(
+                PublicKey::from_openssh(&format!("{line} a comment")),
+                Ok(key)
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_of_ssh_or_of_no_security_key_opens_no_login() {
+        // ssh-keygen -t ed25519; and -t ecdsa-sk, whose application is "ssh:".
+        const PLAIN: &str = "ssh-ed25519 \
+            AAAAC3NzaC1lZDI1NTE5AAAAIK0wmN/Cr3JXqmLW7u+g9pTh+wyqDHpSQEIQczXkVx9q";
+        assert!(matches!(
+            PublicKey::from_openssh(PLAIN),
+            Err(InvalidPublicKey::NotSecurityKey(_))
+        ));
+        let mut login = TestKey::new(Algorithm::EdDsa, 1)
+            .public_key()
+            .key_data()
+            .unwrap();
+        if let KeyData::SkEd25519(sk) = &mut login {
+            *sk = SkEd25519::new(*sk.public_key(), "ssh:");
+        }
+        let line = ssh_key::PublicKey::from(login).to_openssh().unwrap();
+        assert_eq!(
+            PublicKey::from_openssh(&line),
+            Err(InvalidPublicKey::RelyingParty(
+                InvalidRelyingPartyId::BelongsToSsh
+            ))
+        );
+        for nonsense in ["", "nonsense", "sk-ssh-ed25519@openssh.com AAAA"] {
+            assert!(matches!(
+                PublicKey::from_openssh(nonsense),
+                Err(InvalidPublicKey::NotOpenSsh(_))
+            ));
+        }
+    }
+
+    #[test]
+    fn points_that_are_none_are_refused() {
+        let rp = || RelyingPartyId::parse("pam://laptop").unwrap();
+        assert_eq!(
+            PublicKey::es256(&[1; 32], &[1; 32], rp()),
+            Err(InvalidPublicKey::NotOnCurve)
+        );
+        // y = 2 has no x on the curve of RFC 8032.
+        let mut two = [0; 32];
+        two[0] = 2;
+        assert_eq!(
+            PublicKey::eddsa(&two, rp()),
+            Err(InvalidPublicKey::NotOnCurve)
+        );
+    }
+}
