@@ -20,8 +20,10 @@ build: prerequisites
 	cargo build --locked --release -p pam-passkey
 	cargo build --locked --release -p passkey
 
+# Built whole before it is run: the demonstration starts the bench's other programs.
 demo: build
-	cargo run --locked --quiet -p tests --bin demo
+	cargo build --locked -p tests
+	@cargo run --locked --quiet -p tests --bin demo
 
 test: build
 	cargo test --locked --workspace
