@@ -68,6 +68,8 @@ impl Machine {
     /// `/usr/local`, and nothing plugged in.
     #[must_use]
     pub fn new() -> Self {
+        // Asked first: where it panics there is nothing yet to take down.
+        privilege();
         let root = tempfile::Builder::new()
             .prefix("machine-")
             .permissions(fs::Permissions::from_mode(0o755))
