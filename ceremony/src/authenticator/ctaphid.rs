@@ -478,6 +478,19 @@ mod tests {
     }
 
     #[test]
+    fn keepalives_and_errors_are_one_byte_long() {
+        for (command, byte) in [
+            (command::KEEPALIVE, 1),
+            (command::KEEPALIVE, 2),
+            (command::ERROR, 0x06),
+            (command::ERROR, 0x01),
+        ] {
+            let long = first_packet(OURS, command, 2, &[byte]);
+            assert_eq!(waiting().receive(&long), Err(Fault::Command(command)));
+        }
+    }
+
+    #[test]
     fn a_busy_key_may_be_asked_again() {
         let mut channel = waiting();
         let busy = first_packet(OURS, command::ERROR, 1, &[0x06]);
