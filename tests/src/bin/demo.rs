@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tests::login::RunningLogin;
-use tests::machine::{MODULE, PluggedIn};
+use tests::machine::{ALICE_PASSWORD, MODULE, PluggedIn};
 use tests::real_key::RealKey;
 use tests::{Machine, Pam, Presence, VirtualKey};
 
@@ -29,6 +29,9 @@ fn main() -> ExitCode {
         surprises: 0,
     };
     demo.machine.policy(POLICY);
+    demo.machine.common_files_of_debian();
+    let passkey = include_str!("../../../config/pam.d/passkey");
+    demo.machine.service("passkey", passkey);
     title("A machine of its own");
     println!("Its /etc, /dev, /sys, /run and /var/lib are private; yours stay as they are.");
     println!("There live alice and bob. What asks is a real PAM service:\n");
@@ -83,10 +86,15 @@ impl Demo {
             Presence::after_ms(900),
             "touch your key each time it blinks",
         );
-        let enroll = ["passkey", "enroll", "--touch-only", "--user"];
-        let command = enroll.into_iter().chain(["alice", "--name", "blue key"]);
-        let status = self.machine.run(command).on_this_terminal();
-        self.expect(status.success(), "the key is enrolled");
+        let enroll = ["passkey", "enroll", "--name", "blue key", "--touch-only"];
+        // As sudo runs it for alice, at a terminal where she types her password.
+        let run = self.machine.run(enroll).env("SUDO_UID", "1000");
+        let mut passkey = run.on_a_terminal().start();
+        passkey.wait_for("Password:");
+        passkey.type_line(ALICE_PASSWORD);
+        show("  | ", || passkey.has_ended(), || passkey.printed());
+        let enrolled = passkey.finish().success();
+        self.expect(enrolled, "the key is enrolled");
     }
 
     fn touch(&mut self) {
@@ -158,22 +166,32 @@ impl Demo {
 /// Shows what a person sees at the prompt, while they see it.
 fn watch(login: RunningLogin<'_>) -> Pam {
     println!("  +-- the prompt");
-    let mut shown = 0;
-    loop {
-        let ended = login.has_ended();
-        let said = login.complained();
-        for line in said.lines().skip(shown) {
-            println!("  | {line}");
-            shown += 1;
-        }
-        if ended {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(30));
-    }
+    show("  | ", || login.has_ended(), || login.complained());
     let code = login.finish().code();
     println!("  +-- PAM says {code:?}");
     code
+}
+
+/// Prints what comes, line by line, until the end.
+fn show(margin: &str, ended: impl Fn() -> bool, said: impl Fn() -> String) {
+    let mut shown = 0;
+    loop {
+        let end = ended();
+        let said = said();
+        let whole = if end {
+            said.len()
+        } else {
+            said.rfind('\n').map_or(0, |at| at + 1)
+        };
+        for line in said[..whole].lines().skip(shown) {
+            println!("{margin}{line}");
+            shown += 1;
+        }
+        if end {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(30));
+    }
 }
 
 /// Asks whether to use a real key, if there is somebody to ask.

@@ -269,6 +269,11 @@ impl Running<'_> {
         );
     }
 
+    /// What it has printed so far; on a terminal, everything.
+    pub fn printed(&self) -> String {
+        self.transcript.text()
+    }
+
     /// What it has complained so far.
     pub fn complained(&self) -> String {
         self.errors.text()
