@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn a_directory_of_another_user_is_refused() {
         let scratch = Scratch::new();
-        std::fs::create_dir(scratch.path().join("inner")).unwrap();
+        scratch.create_dir("inner");
         let reason = Reason::WrongOwner { uid: me() };
         assert_eq!(
             TrustedDir::open_owned_by(scratch.path(), me() + 1).unwrap_err(),
@@ -305,7 +305,7 @@ mod tests {
         nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
         assert_eq!(why_not_read(&scratch, "fifo"), Reason::NotRegular);
 
-        std::fs::create_dir(scratch.path().join("directory")).unwrap();
+        scratch.create_dir("directory");
         assert_eq!(why_not_read(&scratch, "directory"), Reason::NotRegular);
 
         let socket = scratch.path().join("socket");
@@ -405,7 +405,7 @@ mod tests {
     #[test]
     fn a_name_cannot_lead_out_of_the_directory() {
         let scratch = Scratch::new();
-        std::fs::create_dir(scratch.path().join("inner")).unwrap();
+        scratch.create_dir("inner");
         scratch.write("file", "text");
         let inner = mine(&scratch).open_dir("inner").unwrap();
         for name in ["", ".", "..", "../file", "/etc/passwd", "a/b", "a\0b"] {

@@ -22,6 +22,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use nix::sys::stat::{Mode, umask};
 use tempfile::TempDir;
 
 use crate::hidraw::HidrawNode;
@@ -70,6 +71,8 @@ impl Machine {
     pub fn new() -> Self {
         // Asked first: where it panics there is nothing yet to take down.
         privilege();
+        // Its files are as an installer makes them, whatever the umask of whoever tests.
+        umask(Mode::from_bits_truncate(0o022));
         let root = tempfile::Builder::new()
             .prefix("machine-")
             .permissions(fs::Permissions::from_mode(0o755))

@@ -262,7 +262,7 @@ mod tests {
         let dir = private(&scratch);
         scratch.write("lock", "");
         std::os::unix::fs::symlink("lock", scratch.path().join("link")).unwrap();
-        std::fs::create_dir(scratch.path().join("directory")).unwrap();
+        scratch.create_dir("directory");
         std::fs::hard_link(scratch.path().join("lock"), scratch.path().join("second")).unwrap();
         for (name, reason) in [
             ("link", Reason::Link),

@@ -24,6 +24,14 @@ impl Scratch {
         &self.0
     }
 
+    /// A directory that may be believed, whatever the umask.
+    pub(crate) fn create_dir(&self, name: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::create_dir(&path).unwrap();
+        set_mode(&path, 0o755);
+        path
+    }
+
     /// A file that may be believed, as far as this user can make one.
     pub(crate) fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.join(name);

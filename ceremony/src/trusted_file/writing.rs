@@ -355,7 +355,7 @@ mod tests {
         assert_eq!(names(&scratch), ["file"]);
 
         // Neither does one that fails at the very last step.
-        std::fs::create_dir(scratch.path().join("directory")).unwrap();
+        scratch.create_dir("directory");
         assert!(dir.replace("directory", b"new", 0o644).is_err());
         assert_eq!(names(&scratch).len(), 2);
     }
