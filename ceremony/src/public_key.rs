@@ -141,6 +141,15 @@ impl PublicKey {
             .map_err(|problem| InvalidPublicKey::NotOpenSsh(problem.to_string()))
     }
 
+    /// The point, 65 bytes in SEC 1 form for ES256, 32 for EdDSA: lengths that
+    /// tell the two apart.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match &self.point {
+            Point::Es256(key) => key.to_sec1_point(false).as_bytes().to_vec(),
+            Point::EdDsa(key) => key.to_bytes().to_vec(),
+        }
+    }
+
     /// The algorithm this key signs with.
     pub fn algorithm(&self) -> Algorithm {
         match self.point {

@@ -1,5 +1,5 @@
 //! The largest signature counter seen for each credential:
-//! `/var/lib/pam-passkey/counters/<SHA-256 of the credential id>`.
+//! `/var/lib/pam-passkey/counters/<SHA-256 of public key and credential id>`.
 //!
 //! WebAuthn §6.1.1: a counter that does not grow can mean that a second copy
 //! of the key signs somewhere. Only what we remember can tell.
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::credential::CredentialId;
+use crate::credential::Credential;
 use crate::trusted_file::{
     CannotLock, CannotOpen, CannotWrite, ROOT, STATE, TrustedDir, Untrusted, shown,
 };
@@ -50,8 +50,8 @@ impl SignatureCounters {
     }
 
     /// The largest counter seen, if any.
-    pub fn read(&self, id: &CredentialId) -> Result<Option<u32>, CounterError> {
-        let name = file_name(id);
+    pub fn read(&self, credential: &Credential) -> Result<Option<u32>, CounterError> {
+        let name = file_name(credential);
         let Some(text) = self.dir.read(&name, LONGEST)? else {
             return Ok(None);
         };
@@ -64,33 +64,35 @@ impl SignatureCounters {
 
     /// Remembers `value`, unless a larger one has been seen. Another login with
     /// the same key may be doing so at the same time.
-    pub fn raise(&self, id: &CredentialId, value: u32) -> Result<(), CounterError> {
-        self.raise_within(PATIENCE, id, value)
+    pub fn raise(&self, credential: &Credential, value: u32) -> Result<(), CounterError> {
+        self.raise_within(PATIENCE, credential, value)
     }
 
     fn raise_within(
         &self,
         patience: Duration,
-        id: &CredentialId,
+        credential: &Credential,
         value: u32,
     ) -> Result<(), CounterError> {
         // Between reading the old value and writing the new one nobody else writes.
         let _lock = self.dir.lock("lock", patience)?;
-        if self.read(id)?.is_some_and(|seen| seen >= value) {
+        if self.read(credential)?.is_some_and(|seen| seen >= value) {
             return Ok(());
         }
         let line = format!("{value}\n");
         Ok(self
             .dir
-            .replace(&file_name(id), line.as_bytes(), PRIVATE_FILE)?)
+            .replace(&file_name(credential), line.as_bytes(), PRIVATE_FILE)?)
     }
 }
 
-/// An id can be longer than a file name, and is nobody's business.
-fn file_name(id: &CredentialId) -> String {
-    Sha256::digest(id.as_bytes())
-        .iter()
-        .fold(String::new(), |name, byte| format!("{name}{byte:02x}"))
+/// Named for the id and for the key: anybody can read an id and teach it to a
+/// stick of their own, whose counter must not become this credential's.
+fn file_name(credential: &Credential) -> String {
+    let mut hash = Sha256::new();
+    hash.update(credential.public_key.to_bytes());
+    hash.update(credential.id.as_bytes());
+    base16ct::lower::encode_string(&hash.finalize())
 }
 
 fn parse(text: &str) -> Option<u32> {
@@ -167,40 +169,54 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::public_key::Algorithm;
+    use crate::test_key::TestKey;
     use crate::trusted_file::Reason;
     use crate::trusted_file::scratch::{Scratch, me, mode, set_mode};
 
-    fn id(byte: u8) -> CredentialId {
-        CredentialId::new(&[byte; 64]).unwrap()
+    fn credential(seed: u8) -> Credential {
+        TestKey::new(Algorithm::Es256, seed).credential()
     }
 
     fn counters(scratch: &Scratch) -> SignatureCounters {
         SignatureCounters::open_at(&scratch.path().join("state"), me()).unwrap()
     }
 
-    fn path_of(scratch: &Scratch, id: &CredentialId) -> PathBuf {
-        scratch.path().join("state/counters").join(file_name(id))
+    fn path_of(scratch: &Scratch, credential: &Credential) -> PathBuf {
+        let counters = scratch.path().join("state/counters");
+        counters.join(file_name(credential))
     }
 
     #[test]
     fn a_counter_is_remembered_for_its_credential_only() {
         let scratch = Scratch::new();
         let counters = counters(&scratch);
-        assert_eq!(counters.read(&id(1)), Ok(None));
-        counters.raise(&id(1), 7).unwrap();
-        assert_eq!(counters.read(&id(1)), Ok(Some(7)));
-        assert_eq!(counters.read(&id(2)), Ok(None));
-        let text = std::fs::read_to_string(path_of(&scratch, &id(1))).unwrap();
+        assert_eq!(counters.read(&credential(1)), Ok(None));
+        counters.raise(&credential(1), 7).unwrap();
+        assert_eq!(counters.read(&credential(1)), Ok(Some(7)));
+        assert_eq!(counters.read(&credential(2)), Ok(None));
+        let text = std::fs::read_to_string(path_of(&scratch, &credential(1))).unwrap();
         assert_eq!(text, "7\n");
     }
 
     #[test]
-    fn a_file_is_named_for_the_hash_of_the_id() {
-        // printf abc | sha256sum
-        assert_eq!(
-            file_name(&CredentialId::new(b"abc").unwrap()),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+    fn a_stick_that_claims_anothers_id_counts_for_itself() {
+        let scratch = Scratch::new();
+        let counters = counters(&scratch);
+        let honest = credential(1);
+        let claimed = Credential {
+            id: honest.id.clone(),
+            ..credential(2)
+        };
+        counters.raise(&claimed, u32::MAX).unwrap();
+        assert_eq!(counters.read(&honest), Ok(None));
+        // And one key with two ids has two counters.
+        let second = Credential {
+            id: credential(2).id,
+            ..honest.clone()
+        };
+        counters.raise(&second, 7).unwrap();
+        assert_eq!(counters.read(&honest), Ok(None));
     }
 
     #[test]
@@ -215,8 +231,8 @@ mod tests {
             (u32::MAX, u32::MAX),
             (9, u32::MAX),
         ] {
-            counters.raise(&id(1), value).unwrap();
-            assert_eq!(counters.read(&id(1)), Ok(Some(expected)));
+            counters.raise(&credential(1), value).unwrap();
+            assert_eq!(counters.read(&credential(1)), Ok(Some(expected)));
         }
     }
 
@@ -230,14 +246,14 @@ mod tests {
                     for step in 0..20 {
                         let value = step * 8 + thread;
                         counters
-                            .raise_within(Duration::from_secs(60), &id(1), value)
+                            .raise_within(Duration::from_secs(60), &credential(1), value)
                             .unwrap();
-                        assert!(counters.read(&id(1)).unwrap() >= Some(value));
+                        assert!(counters.read(&credential(1)).unwrap() >= Some(value));
                     }
                 });
             }
         });
-        assert_eq!(counters.read(&id(1)), Ok(Some(159)));
+        assert_eq!(counters.read(&credential(1)), Ok(Some(159)));
     }
 
     #[test]
@@ -246,7 +262,7 @@ mod tests {
         let counters = counters(&scratch);
         let _held = counters.dir.lock("lock", PATIENCE).unwrap();
         let start = Instant::now();
-        let problem = counters.raise(&id(1), 7).unwrap_err();
+        let problem = counters.raise(&credential(1), 7).unwrap_err();
         assert!(matches!(
             problem,
             CounterError::CannotLock(CannotLock::Held { .. })
@@ -255,7 +271,7 @@ mod tests {
         assert!(start.elapsed() < PATIENCE * 10);
         assert!(PATIENCE <= Duration::from_millis(200));
         // Reading needs no lock.
-        assert_eq!(counters.read(&id(1)), Ok(None));
+        assert_eq!(counters.read(&credential(1)), Ok(None));
     }
 
     #[test]
@@ -274,20 +290,28 @@ mod tests {
             "0x7\n",
             "4294967296\n",
         ] {
-            let path = path_of(&scratch, &id(1));
+            let path = path_of(&scratch, &credential(1));
             std::fs::write(&path, text).unwrap();
             set_mode(&path, 0o600);
             let not_a_number = CounterError::NotANumber { path: path.clone() };
-            assert_eq!(counters.read(&id(1)), Err(not_a_number.clone()), "{text:?}");
-            assert_eq!(counters.raise(&id(1), 9), Err(not_a_number), "{text:?}");
+            assert_eq!(
+                counters.read(&credential(1)),
+                Err(not_a_number.clone()),
+                "{text:?}"
+            );
+            assert_eq!(
+                counters.raise(&credential(1), 9),
+                Err(not_a_number),
+                "{text:?}"
+            );
             assert_eq!(std::fs::read_to_string(path).unwrap(), text);
         }
-        std::fs::write(path_of(&scratch, &id(1)), "4294967295\n").unwrap();
-        assert_eq!(counters.read(&id(1)), Ok(Some(u32::MAX)));
-        let long = path_of(&scratch, &id(1));
+        std::fs::write(path_of(&scratch, &credential(1)), "4294967295\n").unwrap();
+        assert_eq!(counters.read(&credential(1)), Ok(Some(u32::MAX)));
+        let long = path_of(&scratch, &credential(1));
         std::fs::write(&long, "00000000007\n").unwrap();
         assert_eq!(
-            counters.read(&id(1)),
+            counters.read(&credential(1)),
             Err(Untrusted::new(&long, Reason::TooLong { most: LONGEST }).into())
         );
     }
@@ -296,11 +320,11 @@ mod tests {
     fn counters_are_roots_alone() {
         let scratch = Scratch::new();
         let counters = counters(&scratch);
-        counters.raise(&id(1), 7).unwrap();
+        counters.raise(&credential(1), 7).unwrap();
         let state = scratch.path().join("state");
         assert_eq!(mode(&state), 0o700);
         assert_eq!(mode(&state.join("counters")), 0o700);
-        assert_eq!(mode(&path_of(&scratch, &id(1))), 0o600);
+        assert_eq!(mode(&path_of(&scratch, &credential(1))), 0o600);
         assert!(SignatureCounters::open_at(&state, me() + 1).is_err());
     }
 

@@ -15,15 +15,15 @@ use ceremony::authenticator::race::Field;
 use ceremony::challenge::Challenge;
 use ceremony::credential::Credential;
 use ceremony::credential_file::{CredentialFile, Store};
-use ceremony::policy::{Config, Policy, RemoteSessions};
+use ceremony::policy::{Config, Policy, RemoteSessions, WhenNotEnrolled};
 use ceremony::receipt::Receipt;
-use ceremony::signature_counter::SignatureCounters;
 use ceremony::trusted_file::TrustedDir;
 use pam::constants::PamResultCode;
 use pam::conv::Conv;
 use pam::items::{RHost, Service, Tty};
 use pam::module::PamHandle;
 
+use crate::counting::Counting;
 use crate::log::Log;
 use crate::prompt::Prompt;
 use crate::request;
@@ -70,19 +70,19 @@ fn attempt(
     let account = account(caller)?;
     let file = credential_file(&account, &policy, log)?;
     if policy.remote == RemoteSessions::Refuse
-        && let Session::Remote(why) = session::of_caller(&caller.service, &caller.rhost)
+        && let Session::Remote(why) =
+            session::of_caller(&caller.service, &caller.rhost, &caller.tty)
     {
         return Err(Outcome::Remote { account, why });
     }
 
-    let counters = SignatureCounters::open()
-        .inspect_err(|problem| log.info(&format!("signature counters are not kept: {problem}")))
-        .ok();
+    let counting = Counting::begin(policy.counter, log).map_err(Outcome::NoCounter)?;
     let credentials: Vec<&Credential> = file.credentials().collect();
-    let candidates: Vec<Candidate<'_>> = credentials
+    let candidates = credentials
         .iter()
-        .map(|&credential| candidate(credential, counters.as_ref(), log))
-        .collect();
+        .map(|&credential| counting.candidate(credential, log))
+        .collect::<Result<Vec<Candidate<'_>>, _>>()
+        .map_err(Outcome::NoCounter)?;
 
     let request = request::of(&caller.service, &account, &caller.tty);
     let challenge = Challenge::new(&request).map_err(Outcome::NoChallenge)?;
@@ -105,7 +105,9 @@ fn attempt(
         refused,
     })?;
 
-    remember(&approval, counters.as_ref(), log);
+    counting
+        .remember(&approval, log)
+        .map_err(Outcome::NoCounter)?;
     let accepted = Accepted::of(&account, &approval);
     keep_receipt(&policy, challenge, &approval, log);
     Ok(Outcome::Accepted(accepted))
@@ -121,7 +123,7 @@ fn policy(service: &str, arguments: &[&CStr]) -> Result<Policy, Outcome> {
     if policy.covered {
         Ok(policy)
     } else {
-        Err(Outcome::NotCovered)
+        Err(Outcome::NotCovered(service.to_owned()))
     }
 }
 
@@ -146,10 +148,7 @@ fn credential_file(
     let file = store
         .load(account)
         .map_err(Outcome::Store)?
-        .ok_or_else(|| Outcome::NotEnrolled {
-            account: account.clone(),
-            rule: policy.when_not_enrolled,
-        })?;
+        .ok_or_else(|| not_enrolled(account, policy.when_not_enrolled))?;
     let path = store.path_of(account);
     for faulty in file.faulty() {
         log.warning(&format!(
@@ -166,32 +165,17 @@ fn credential_file(
     }
 }
 
-fn candidate<'c>(
-    credential: &'c Credential,
-    counters: Option<&SignatureCounters>,
-    log: &mut Log,
-) -> Candidate<'c> {
-    let stored_counter = counters.and_then(|counters| {
-        counters
-            .read(&credential.id)
-            .inspect_err(|problem| log.warning(&problem.to_string()))
-            .ok()
-            .flatten()
-    });
-    Candidate {
-        credential,
-        stored_counter,
-    }
-}
-
-/// Raises the stored counter, for keys that keep one.
-fn remember(approval: &Approval<'_>, counters: Option<&SignatureCounters>, log: &mut Log) {
-    let verified = &approval.verified;
-    let Some(counters) = counters.filter(|_| verified.sign_count > 0) else {
-        return;
-    };
-    if let Err(problem) = counters.raise(&verified.credential.id, verified.sign_count) {
-        log.warning(&problem.to_string());
+/// Ignored can be only who is known by one name: under a second one an account
+/// that has a key would seem to have none.
+fn not_enrolled(account: &Account, rule: WhenNotEnrolled) -> Outcome {
+    let by_number = Account::by_uid(account.uid);
+    Outcome::NotEnrolled {
+        rule: if by_number.as_ref() == Ok(account) {
+            rule
+        } else {
+            WhenNotEnrolled::Refuse
+        },
+        account: account.clone(),
     }
 }
 

@@ -11,6 +11,7 @@
 #![deny(unsafe_code)]
 
 mod authenticate;
+mod counting;
 mod entry;
 mod log;
 mod prompt;

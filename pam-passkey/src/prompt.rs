@@ -64,7 +64,7 @@ impl Interaction for Prompt<'_> {
                 self.say(&format!("Another program is using {key}: do not touch it."));
             }
             Notice::Dropped { key, why } => {
-                self.log.info(&format!("{key} is out: {why}"));
+                self.log.info(&format!("key {key} is out: {why}"));
             }
         }
     }

@@ -3,17 +3,26 @@
 //! `PAM_RHOST` alone does not tell: sudo and polkit leave it unset even at the
 //! far end of an ssh connection. The kernel knows which control group the
 //! caller is in, and systemd-logind which session that is; what leads to no
-//! local session counts as remote.
+//! session in front of the machine counts as remote.
 #![forbid(unsafe_code)]
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use ceremony::policy::opens_a_session;
+use nix::libc::{O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK};
 
 /// Where systemd-logind keeps one file per session (what `sd_session_is_remote`
 /// reads; root's).
 const SESSIONS: &str = "/run/systemd/sessions";
+
+/// The most bytes of a session file that are read.
+const LONGEST: u64 = 4096;
+
+/// The most session files that are looked into.
+const MOST_SESSIONS: usize = 1000;
 
 /// Where the person is.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,22 +33,22 @@ pub(crate) enum Session {
     Remote(String),
 }
 
-/// The session of the process we are in.
-pub(crate) fn of_caller(service: &str, rhost: &str) -> Session {
+/// The session of the process we are in, by what PAM was told of it.
+pub(crate) fn of_caller(service: &str, rhost: &str, tty: &str) -> Session {
     if !rhost.is_empty() {
         return Session::Remote("PAM_RHOST is set".to_owned());
     }
     let cgroup = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    judge(service, &place(&cgroup), Path::new(SESSIONS))
+    judge(service, tty, &place(&cgroup), Path::new(SESSIONS))
 }
 
 /// Where a control group lies in systemd's tree.
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
-    /// In `session-<id>.scope`.
-    Session(String),
-    /// In `user@<uid>.service`, below no session.
-    UserManager(u32),
+    /// In `/user.slice/user-<uid>.slice/session-<id>.scope`.
+    Session { uid: u32, id: String },
+    /// In `/user.slice/user-<uid>.slice/user@<uid>.service`.
+    UserManager { uid: u32 },
     /// Anywhere else.
     Elsewhere,
 }
@@ -47,85 +56,122 @@ enum Place {
 /// Reads `/proc/self/cgroup` (cgroups(7)): the unified line `0::<path>`, or on
 /// older machines systemd's own hierarchy.
 fn place(cgroup: &str) -> Place {
-    let path = cgroup
+    cgroup
         .lines()
-        .filter_map(|line| {
+        .find_map(|line| {
             let (_, rest) = line.split_once(':')?;
             let (controllers, path) = rest.split_once(':')?;
-            matches!(controllers, "" | "name=systemd").then_some(path)
+            matches!(controllers, "" | "name=systemd").then(|| place_of(path))?
         })
-        .max_by_key(|path| path.len())
-        .unwrap_or_default();
-    let mut place = Place::Elsewhere;
-    for part in path.split('/') {
-        if let Some(id) = unit(part, "session-", ".scope") {
-            if !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric()) {
-                return Place::Session(id.to_owned());
-            }
-        } else if let Some(Ok(uid)) = unit(part, "user@", ".service").map(str::parse) {
-            place = Place::UserManager(uid);
-            // Below here the names are the user's own choice.
-            break;
-        }
-    }
-    place
+        .unwrap_or(Place::Elsewhere)
 }
 
-fn unit<'n>(name: &'n str, before: &str, after: &str) -> Option<&'n str> {
+/// Only the whole path from the root counts: below a service that manages its
+/// own subtree, or inside a container, the names are somebody's own choice.
+fn place_of(path: &str) -> Option<Place> {
+    let mut parts = path.strip_prefix("/user.slice/")?.split('/');
+    let uid: u32 = between(parts.next()?, "user-", ".slice")?.parse().ok()?;
+    let unit = parts.next()?;
+    if let Some(id) = between(unit, "session-", ".scope") {
+        let id = is_session_id(id).then(|| id.to_owned())?;
+        return Some(Place::Session { uid, id });
+    }
+    let manager: u32 = between(unit, "user@", ".service")?.parse().ok()?;
+    (manager == uid).then_some(Place::UserManager { uid })
+}
+
+fn between<'n>(name: &'n str, before: &str, after: &str) -> Option<&'n str> {
     name.strip_prefix(before)?.strip_suffix(after)
 }
 
-fn judge(service: &str, place: &Place, sessions: &Path) -> Session {
+/// What logind names a session, and its file. Beside them lie FIFOs
+/// (`<id>.ref`) that nobody may wait for.
+fn is_session_id(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+fn judge(service: &str, tty: &str, place: &Place, sessions: &Path) -> Session {
+    let remote = |why: String| Session::Remote(why);
     match place {
-        Place::Session(id) => match SessionFile::read(&sessions.join(id)) {
-            Some(session) if session.local => Session::Local,
-            Some(_) => Session::Remote(format!("session {id} is remote")),
-            None => Session::Remote(format!("session {id} is unknown to logind")),
+        Place::Session { uid, id } => match SessionFile::read(&sessions.join(id)) {
+            None => remote(format!("session {id} is unknown to logind")),
+            Some(session) if session.uid != Some(*uid) => {
+                remote(format!("session {id} is not one of uid {uid}"))
+            }
+            Some(session) if session.in_front_of_the_machine() => Session::Local,
+            Some(_) => remote(format!("session {id} is not in front of this machine")),
         },
-        Place::UserManager(uid) => {
-            let at_a_seat = fs::read_dir(sessions)
+        Place::UserManager { uid } => {
+            let at_the_machine = fs::read_dir(sessions)
                 .into_iter()
                 .flatten()
                 .flatten()
+                .filter(|entry| entry.file_name().to_str().is_some_and(is_session_id))
+                .take(MOST_SESSIONS)
                 .filter_map(|entry| SessionFile::read(&entry.path()))
-                .any(|session| {
-                    session.uid == Some(*uid) && session.local && session.active && session.seat
-                });
-            if at_a_seat {
+                .any(|session| session.uid == Some(*uid) && session.in_front_of_the_machine());
+            if at_the_machine {
                 Session::Local
             } else {
-                Session::Remote(format!("uid {uid} has no active session at a seat"))
+                remote(format!("uid {uid} has no session in front of this machine"))
             }
         }
-        // They set PAM_RHOST when the person is elsewhere.
-        Place::Elsewhere if opens_a_session(service) => Session::Local,
-        Place::Elsewhere => Session::Remote("the caller is in no session".to_owned()),
+        // They set PAM_RHOST when the person is elsewhere; on a pseudo-terminal
+        // nobody can tell.
+        Place::Elsewhere if opens_a_session(service) && !is_pseudo_terminal(tty) => Session::Local,
+        Place::Elsewhere => remote("the caller is in no session".to_owned()),
     }
+}
+
+fn is_pseudo_terminal(tty: &str) -> bool {
+    tty.strip_prefix("/dev/").unwrap_or(tty).starts_with("pts/")
 }
 
 /// The members of logind's session file that matter here.
 #[derive(Default)]
 struct SessionFile {
     uid: Option<u32>,
-    local: bool,
+    remote: Option<bool>,
     active: bool,
+    closing: bool,
     seat: bool,
+    tty: String,
 }
 
 impl SessionFile {
     fn read(path: &Path) -> Option<Self> {
-        let text = fs::read_to_string(path).ok()?;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC)
+            .open(path)
+            .ok()?;
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
+        let mut text = String::new();
+        file.take(LONGEST).read_to_string(&mut text).ok()?;
         let mut session = Self::default();
         for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
             match key {
                 "UID" => session.uid = value.parse().ok(),
-                "REMOTE" => session.local = value == "0",
+                "REMOTE" => session.remote = Some(value != "0"),
                 "ACTIVE" => session.active = value == "1",
+                "STATE" => session.closing = value == "closing",
                 "SEAT" => session.seat = !value.is_empty(),
+                "TTY" => value.clone_into(&mut session.tty),
                 _ => {}
             }
         }
         Some(session)
+    }
+
+    /// `REMOTE=0` alone says no more than that no remote host was named: su
+    /// from cron is such a session too. A person is in front of the machine at
+    /// a seat, or at a terminal that is none of the pseudo ones, such as a
+    /// serial line, and is active there.
+    fn in_front_of_the_machine(&self) -> bool {
+        let at_a_terminal = !self.tty.is_empty() && !is_pseudo_terminal(&self.tty);
+        self.remote == Some(false) && self.active && !self.closing && (self.seat || at_a_terminal)
     }
 }
 
@@ -136,7 +182,8 @@ mod tests {
     const SESSION: &str = "0::/user.slice/user-1000.slice/session-3.scope\n";
     const TERMINAL: &str =
         "0::/user.slice/user-1000.slice/user@1000.service/app.slice/vte-spawn-1.scope\n";
-    const SSHD: &str = "0::/system.slice/ssh.service\n";
+    const GETTY: &str = "0::/system.slice/system-getty.slice/getty@tty1.service\n";
+    const AT_A_SEAT: &str = "UID=1000\nREMOTE=0\nACTIVE=1\nSTATE=active\nSEAT=seat0\nTTY=tty2\n";
 
     /// A directory of session files that goes away with the test.
     struct Logind(std::path::PathBuf);
@@ -158,7 +205,11 @@ mod tests {
         }
 
         fn judge(&self, service: &str, cgroup: &str) -> Session {
-            judge(service, &place(cgroup), &self.0)
+            judge(service, "", &place(cgroup), &self.0)
+        }
+
+        fn is_local(&self, cgroup: &str) -> bool {
+            self.judge("sudo", cgroup) == Session::Local
         }
     }
 
@@ -168,71 +219,101 @@ mod tests {
         }
     }
 
+    fn session(id: &str) -> Place {
+        Place::Session {
+            uid: 1000,
+            id: id.to_owned(),
+        }
+    }
+
     #[test]
     fn the_control_group_leads_to_the_session() {
-        assert_eq!(place(SESSION), Place::Session("3".into()));
-        assert_eq!(place(TERMINAL), Place::UserManager(1000));
-        assert_eq!(place(SSHD), Place::Elsewhere);
+        assert_eq!(place(SESSION), session("3"));
+        assert_eq!(place(TERMINAL), Place::UserManager { uid: 1000 });
+        assert_eq!(place(GETTY), Place::Elsewhere);
         assert_eq!(place(""), Place::Elsewhere);
         // The hybrid hierarchy of older machines.
         assert_eq!(
-            place("12:cpu:/\n1:name=systemd:/user.slice/user-1.slice/session-c2.scope\n0::/\n"),
-            Place::Session("c2".into())
+            place("12:cpu:/\n1:name=systemd:/user.slice/user-1000.slice/session-c2.scope\n0::/\n"),
+            session("c2")
         );
     }
 
     #[test]
-    fn a_user_cannot_name_a_scope_into_another_session() {
+    fn nobody_can_name_themselves_into_a_session() {
         let own = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/session-1.scope\n";
-        assert_eq!(place(own), Place::UserManager(1000));
-        assert_eq!(
-            place("0::/user.slice/session-..%2fx.scope\n"),
-            Place::Elsewhere
-        );
-    }
-
-    #[test]
-    fn only_a_session_that_logind_calls_local_is_local() {
-        let logind = Logind::with(&[("3", "UID=1000\nREMOTE=0\n")]);
-        assert_eq!(logind.judge("sudo", SESSION), Session::Local);
-        for (id, text) in [
-            ("3", "UID=1000\nREMOTE=1\n"),
-            ("3", "UID=1000\n"),
-            ("4", "REMOTE=0\n"),
+        assert_eq!(place(own), Place::UserManager { uid: 1000 });
+        for elsewhere in [
+            "0::/system.slice/runner.service/session-3.scope\n",
+            "0::/system.slice/runner.service/user@1000.service/x\n",
+            "0::/system.slice/runner.service/user.slice/user-1000.slice/session-3.scope\n",
+            "0::/machine.slice/libpod-1.scope/user.slice/user-1000.slice/session-3.scope\n",
+            "0::/user.slice/user-1000.slice/user@1001.service/x\n",
+            "0::/user.slice/user-1000.slice/session-..%2fx.scope\n",
+            "0::/user.slice/session-3.scope\n",
+            "0::/user.slice/user-1000.slice\n",
         ] {
-            let logind = Logind::with(&[(id, text)]);
-            assert!(matches!(logind.judge("sudo", SESSION), Session::Remote(_)));
+            assert_eq!(place(elsewhere), Place::Elsewhere, "{elsewhere}");
         }
     }
 
     #[test]
-    fn a_terminal_of_the_desktop_is_local_while_its_user_is_at_a_seat() {
-        let good = "UID=1000\nREMOTE=0\nACTIVE=1\nSEAT=seat0\n";
-        assert_eq!(
-            Logind::with(&[("1", good)]).judge("sudo", TERMINAL),
-            Session::Local
-        );
+    fn only_an_active_session_in_front_of_the_machine_is_local() {
+        assert!(Logind::with(&[("3", AT_A_SEAT)]).is_local(SESSION));
+        assert!(Logind::with(&[("1", AT_A_SEAT)]).is_local(TERMINAL));
         for (right, wrong) in [
             ("UID=1000", "UID=1001"),
+            ("UID=1000\n", ""),
             ("REMOTE=0", "REMOTE=1"),
+            ("REMOTE=0\n", ""),
             ("ACTIVE=1", "ACTIVE=0"),
-            ("SEAT=seat0", "SEAT="),
+            ("STATE=active", "STATE=closing"),
+            ("SEAT=seat0\nTTY=tty2", "SEAT=\nTTY=pts/3"),
+            ("SEAT=seat0\nTTY=tty2\n", ""),
         ] {
-            let logind = Logind::with(&[("1", &good.replace(right, wrong))]);
-            assert!(
-                matches!(logind.judge("sudo", TERMINAL), Session::Remote(_)),
-                "{wrong}"
-            );
+            let text = AT_A_SEAT.replace(right, wrong);
+            assert_ne!(text, AT_A_SEAT);
+            let logind = Logind::with(&[("3", &text)]);
+            assert!(!logind.is_local(SESSION), "{wrong}");
+            assert!(!logind.is_local(TERMINAL), "{wrong}");
         }
+        assert!(!Logind::with(&[("4", AT_A_SEAT)]).is_local(SESSION));
     }
 
     #[test]
-    fn who_opens_a_session_is_judged_by_the_remote_host_alone() {
+    fn a_serial_line_is_in_front_of_the_machine() {
+        let serial = AT_A_SEAT.replace("SEAT=seat0\nTTY=tty2", "TTY=ttyS0");
+        assert!(Logind::with(&[("3", &serial)]).is_local(SESSION));
+    }
+
+    #[test]
+    fn what_lies_beside_the_session_files_is_not_waited_for() {
+        let logind = Logind::with(&[("1", AT_A_SEAT)]);
+        // logind's own, whose writing end is open as long as the session.
+        for name in ["9.ref", "9"] {
+            let mode = nix::sys::stat::Mode::S_IRWXU;
+            nix::unistd::mkfifo(&logind.0.join(name), mode).unwrap();
+        }
+        assert!(logind.is_local(TERMINAL));
+        let ninth = SESSION.replace('3', "9");
+        assert!(!logind.is_local(&ninth));
+    }
+
+    #[test]
+    fn who_opens_a_session_is_judged_by_the_remote_host_and_the_terminal() {
         let logind = Logind::with(&[]);
-        assert_eq!(logind.judge("login", SSHD), Session::Local);
-        assert!(matches!(logind.judge("sudo", SSHD), Session::Remote(_)));
+        assert_eq!(logind.judge("login", GETTY), Session::Local);
+        assert!(matches!(logind.judge("sudo", GETTY), Session::Remote(_)));
+        for tty in ["pts/3", "/dev/pts/3"] {
+            let web_terminal = judge("login", tty, &Place::Elsewhere, &logind.0);
+            assert!(matches!(web_terminal, Session::Remote(_)), "{tty}");
+        }
+        for tty in ["tty1", "/dev/ttyS0", ":0"] {
+            let console = judge("login", tty, &Place::Elsewhere, &logind.0);
+            assert_eq!(console, Session::Local, "{tty}");
+        }
         assert!(matches!(
-            of_caller("login", "198.51.100.7"),
+            of_caller("login", "198.51.100.7", "tty1"),
             Session::Remote(_)
         ));
     }

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use ceremony::account::{Account, NoAccount};
 use ceremony::authentication::{Approval, Refused};
 use ceremony::challenge::NoChallenge;
+use ceremony::credential::printable;
 use ceremony::credential_file::CredentialFileError;
 use ceremony::policy::{PolicyError, WhenNotEnrolled};
+use ceremony::signature_counter::CounterError;
 use pam::constants::{PAM_ERROR_MSG, PAM_TEXT_INFO, PamMessageStyle, PamResultCode};
 use pam::conv::Conv;
 
@@ -20,7 +22,7 @@ pub(crate) enum Outcome {
     /// A key of this user's answered.
     Accepted(Accepted),
     /// This service is none of ours, unless configured.
-    NotCovered,
+    NotCovered(String),
     /// libpam has no user name to give.
     NoUserName,
     /// There is no account of that name, or nobody could tell.
@@ -53,6 +55,8 @@ pub(crate) enum Outcome {
     Policy(PolicyError),
     /// The store could not be read.
     Store(CredentialFileError),
+    /// A signature counter cannot be kept, and policy refuses that.
+    NoCounter(CounterError),
     /// No challenge could be made.
     NoChallenge(NoChallenge),
     /// The ceremony let nobody in.
@@ -157,7 +161,15 @@ impl Outcome {
     fn verdict(self) -> Verdict {
         match self {
             Self::Accepted(accepted) => accepted.verdict(),
-            Self::NotCovered => Verdict::silent(PamResultCode::PAM_AUTHINFO_UNAVAIL),
+            Self::NotCovered(service) => Verdict::silent(PamResultCode::PAM_AUTHINFO_UNAVAIL)
+                .logging(
+                    Level::Info,
+                    format!(
+                        "not covered: a table [service.{}] in /etc/pam-passkey/config.toml \
+                         would change that",
+                        printable(&service, 64)
+                    ),
+                ),
             Self::NoUserName => Verdict::silent(PamResultCode::PAM_USER_UNKNOWN)
                 .logging(Level::Notice, "no user name to authenticate"),
             Self::NoAccount { asked, problem } => no_account(&asked, &problem),
@@ -191,6 +203,9 @@ impl Outcome {
                 .saying(ASK_ADMINISTRATOR)
                 .logging(Level::Error, problem.to_string()),
             Self::Store(problem) => Verdict::silent(PamResultCode::PAM_SERVICE_ERR)
+                .saying(ASK_ADMINISTRATOR)
+                .logging(Level::Error, problem.to_string()),
+            Self::NoCounter(problem) => Verdict::silent(PamResultCode::PAM_SERVICE_ERR)
                 .saying(ASK_ADMINISTRATOR)
                 .logging(Level::Error, problem.to_string()),
             Self::NoChallenge(problem) => Verdict::silent(PamResultCode::PAM_SERVICE_ERR)
@@ -233,12 +248,13 @@ impl Accepted {
 fn not_enrolled(user: &str) -> Verdict {
     Verdict::silent(PamResultCode::PAM_USER_UNKNOWN).telling(format!(
         "No security key is enrolled for {}. Enrol one with: sudo passkey enroll",
-        ceremony::credential::printable(user, 64)
+        printable(user, 64)
     ))
 }
 
 fn no_account(asked: &str, problem: &NoAccount) -> Verdict {
-    let line = format!("user={asked}: {problem}");
+    // Quoted and short: what was typed at a login prompt is a stranger's word.
+    let line = format!("no account \"{}\": {problem}", printable(asked, 64));
     match problem {
         NoAccount::Unknown | NoAccount::Invalid(_) => {
             not_enrolled(asked).logging(Level::Notice, line)

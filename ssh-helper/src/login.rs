@@ -105,7 +105,7 @@ impl<'a> Login<'a> {
     }
 
     fn counted(&self, credential: &Credential, screen: &mut Screen) -> Option<u32> {
-        match self.counters?.read(&credential.id) {
+        match self.counters?.read(credential) {
             Ok(counted) => counted,
             Err(problem) => {
                 let name = &credential.name;
@@ -213,7 +213,7 @@ impl Approved<'_> {
     /// Remembers the counter that the key signed.
     pub(crate) fn remember(&self, counters: &SignatureCounters, screen: &mut Screen) {
         let verified = &self.approval.verified;
-        if let Err(problem) = counters.raise(&verified.credential.id, verified.sign_count) {
+        if let Err(problem) = counters.raise(verified.credential, verified.sign_count) {
             let name = &verified.credential.name;
             screen.say(&format!(
                 "The counter of \"{name}\" was not remembered: {problem}."

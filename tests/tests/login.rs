@@ -117,7 +117,7 @@ fn a_request_denied_on_the_key_is_refused() {
         Pam::AuthErr,
         "The request was denied on the security key.",
     );
-    assert_logged(&login, "user=alice refused: denied on Bench Key");
+    assert_logged(&login, "user=alice refused: denied on \"Bench Key\"");
     assert!(machine.receipts().is_empty());
 }
 
@@ -187,7 +187,7 @@ fn a_key_that_is_not_enrolled_is_refused() {
     assert_outcome(
         &login,
         Pam::AuthErr,
-        "Found Key (/dev/hidraw0) is not enrolled for alice. Plug in a key that is, and try again.",
+        "\"Found Key\" (/dev/hidraw0) is not enrolled for alice. Plug in a key that is, and try again.",
     );
 }
 
@@ -417,7 +417,7 @@ fn where_verification_is_required_a_touch_is_not_enough() {
     assert_outcome(
         &login,
         Pam::AuthErr,
-        "A PIN or fingerprint is required here, and Bench Key (/dev/hidraw0) could not check one.",
+        "A PIN or fingerprint is required here, and \"Bench Key\" (/dev/hidraw0) could not check one.",
     );
 }
 
@@ -429,6 +429,7 @@ fn services_that_nobody_sits_at_are_left_alone() {
     let login = machine.login("cups", "alice").run();
     assert_eq!(login.code(), Pam::AuthinfoUnavail);
     assert_eq!(login.said(), "");
+    assert_logged(&login, "not covered: a table [service.cups]");
     assert!(blue.commands().is_empty());
 
     machine.policy("user_verification = \"discouraged\"\n[service.cups]\n");
@@ -439,7 +440,12 @@ fn services_that_nobody_sits_at_are_left_alone() {
 fn people_elsewhere_are_refused_unless_configured() {
     let machine = Machine::lived_on();
     let blue = machine.enrolled("alice", "blue key", &[]);
-    let elsewhere = [Session::Remote, Session::UserManagerRemote, Session::None];
+    let elsewhere = [
+        Session::Remote,
+        Session::LocalInactive,
+        Session::UserManagerRemote,
+        Session::None,
+    ];
     for session in elsewhere {
         let login = machine.login("sudo", "alice").session(session).run();
         assert_outcome(
@@ -485,6 +491,48 @@ fn a_counter_that_has_not_grown_raises_the_alarm() {
     machine.policy("user_verification = \"discouraged\"\ncounter = \"refuse\"\n");
     let login = machine.login("sudo", "alice").run();
     assert_outcome(&login, Pam::AuthErr, "signature counter");
+}
+
+#[test]
+fn a_rule_on_counters_cannot_be_switched_off_by_making_a_write_fail() {
+    let machine = Machine::lived_on();
+    machine.service("su", &format!("auth required {MODULE}\n"));
+    let _blue = machine.enrolled("alice", "blue key", &[]);
+    let with_no_room = "ulimit -f 0; exec pam-host --service su --user alice 2>&1 | cat";
+    let limited = || machine.sh(with_no_room).output();
+
+    // A host that may write nothing is not ended by a signal; the rest goes on.
+    let warned = limited();
+    assert!(warned.stdout.contains("AuthinfoUnavail"), "{warned:#?}");
+    machine.policy("user_verification = \"discouraged\"\nremote = \"allow\"\n");
+    let warned = limited();
+    assert!(warned.stdout.contains("\"Success\""), "{warned:#?}");
+    assert!(machine.receipts().is_empty());
+
+    machine
+        .policy("user_verification = \"discouraged\"\nremote = \"allow\"\ncounter = \"refuse\"\n");
+    let refused = limited();
+    assert!(refused.stdout.contains("\"ServiceErr\""), "{refused:#?}");
+    assert_eq!(machine.login("su", "alice").run().code(), Pam::Success);
+}
+
+#[test]
+fn a_second_name_of_an_account_with_a_key_is_not_ignored() {
+    let machine = Machine::lived_on();
+    machine.policy("user_verification = \"discouraged\"\nwhen_not_enrolled = \"ignore\"\n");
+    machine.service(
+        "sudo",
+        &format!("auth required {MODULE}\nauth required pam_permit.so\n"),
+    );
+    let _blue = machine.enrolled("alice", "blue key", &[]);
+    machine
+        .sh("echo alicia:x:1000:1000::/:/bin/sh >> /etc/passwd")
+        .output()
+        .expect_success();
+    let login = machine.login("sudo", "alicia").run();
+    assert_eq!(login.code(), Pam::UserUnknown, "{login:#?}");
+    // bob has one name and no key.
+    assert_eq!(machine.login("sudo", "bob").run().code(), Pam::Success);
 }
 
 #[test]

@@ -284,6 +284,8 @@ pub enum Fault {
     TooLarge(usize),
     /// We wanted to send while something was under way.
     NotIdle,
+    /// It takes its packets so slowly that others would wait for it.
+    Slow,
 }
 
 impl std::error::Error for Fault {}
@@ -306,6 +308,7 @@ impl fmt::Display for Fault {
                 f,
                 "a message of {length} bytes is larger than the {LARGEST_MESSAGE} that fit"
             ),
+            Self::Slow => write!(f, "it is too slow to take a request"),
             Self::NotIdle => write!(f, "a second request was made before the first was answered"),
         }
     }

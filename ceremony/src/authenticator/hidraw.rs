@@ -47,7 +47,9 @@ impl fmt::Display for FoundKey {
         if self.product.is_empty() {
             write!(f, "{node}")
         } else {
-            write!(f, "{} ({node})", self.product)
+            // Quoted: a product string is the device's own word, and `printable`
+            // leaves no quote in it.
+            write!(f, "\"{}\" ({node})", self.product)
         }
     }
 }
@@ -217,17 +219,17 @@ impl Watch {
     }
 
     /// Whether any hidraw node is concerned by what has happened; forgets it.
+    ///
+    /// Reads once. Anybody can make events on `/dev/null` faster than they are
+    /// read, and must not keep a reader here; what is left makes the next poll
+    /// return at once.
     pub fn hidraw_changed(&self) -> bool {
-        let mut changed = false;
-        while let Ok(events) = self.inotify.read_events() {
-            changed |= events.iter().any(|event| {
-                event
-                    .name
-                    .as_ref()
-                    .is_some_and(|name| name.as_encoded_bytes().starts_with(b"hidraw"))
-            });
-        }
-        changed
+        let events = self.inotify.read_events().unwrap_or_default();
+        events.iter().any(|event| match &event.name {
+            Some(name) => name.as_encoded_bytes().starts_with(b"hidraw"),
+            // Events were lost (IN_Q_OVERFLOW): a key's may be among them.
+            None => true,
+        })
     }
 }
 

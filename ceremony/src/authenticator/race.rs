@@ -20,6 +20,10 @@ use super::hidraw::{self, CannotOpen, FoundKey, OpenKey, Watch};
 /// How long a key that is busy with another program is left alone.
 const BUSY_PAUSE: Duration = Duration::from_millis(200);
 
+/// How long a key may take to accept one packet. The kernel waits up to 5 s,
+/// and everybody else with it.
+const SLOWEST_SEND: Duration = Duration::from_secs(1);
+
 /// The most packets taken from one key before the others, and the deadline,
 /// have their turn.
 const PACKETS_PER_TURN: usize = 32;
@@ -229,6 +233,9 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, D, S> {
         self.out.retain(|(key, _)| found.contains(key));
         self.no_access = None;
         for key in found {
+            if Instant::now() >= self.deadline {
+                return;
+            }
             let known = self.running.iter().any(|running| running.found == key)
                 || self.out.iter().any(|(out, _)| *out == key);
             if !known {
@@ -255,18 +262,22 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, D, S> {
             }
         };
         let (channel, init) = Channel::open(nonce);
-        if key.send(&init).is_ok() {
-            let dialogue = (self.start)(&found);
-            self.running.push(Contestant {
-                found,
-                key,
-                channel,
-                dialogue,
-                asked: Vec::new(),
-                ask_again_at: None,
-                told_busy: false,
-                told_touch: false,
-            });
+        match send(&mut key, &init) {
+            Err(Unsent::Gone) => {}
+            Err(Unsent::Fault(fault)) => self.drop_key(found, Out::Fault(fault)),
+            Ok(()) => {
+                let dialogue = (self.start)(&found);
+                self.running.push(Contestant {
+                    found,
+                    key,
+                    channel,
+                    dialogue,
+                    asked: Vec::new(),
+                    ask_again_at: None,
+                    told_busy: false,
+                    told_touch: false,
+                });
+            }
         }
     }
 
@@ -312,7 +323,10 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, D, S> {
             }
             Turn::Out(why) => {
                 let mut out = self.running.swap_remove(place);
-                out.cancel();
+                // One that takes packets too slowly would take this one so too.
+                if !matches!(why, Out::Fault(Fault::Slow)) {
+                    out.cancel();
+                }
                 self.drop_key(out.found, why);
                 None
             }
@@ -337,7 +351,8 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, D, S> {
             if contestant.ask_again_at.is_some_and(|at| at <= now) {
                 contestant.ask_again_at = None;
                 let message = std::mem::take(&mut contestant.asked);
-                // A key that cannot be written to is gone; poll will say so.
+                // A key that cannot be written to is gone or too slow; poll, or
+                // the deadline, will say so.
                 let _ = contestant.ask(message);
             }
         }
@@ -436,7 +451,7 @@ impl<D: Dialogue> Contestant<D> {
 
     fn ask(&mut self, message: Vec<u8>) -> Result<(), Unsent> {
         for packet in self.channel.send(&message).map_err(Unsent::Fault)? {
-            self.key.send(&packet).map_err(|_| Unsent::Gone)?;
+            send(&mut self.key, &packet)?;
         }
         self.asked = message;
         Ok(())
@@ -454,6 +469,16 @@ impl<D: Dialogue> Contestant<D> {
 enum Unsent {
     Fault(Fault),
     Gone,
+}
+
+/// Sends one packet to a key that takes it in time.
+fn send(key: &mut OpenKey, packet: &Packet) -> Result<(), Unsent> {
+    let began = Instant::now();
+    key.send(packet).map_err(|_| Unsent::Gone)?;
+    if began.elapsed() > SLOWEST_SEND {
+        return Err(Unsent::Fault(Fault::Slow));
+    }
+    Ok(())
 }
 
 fn left(deadline: Instant) -> Duration {

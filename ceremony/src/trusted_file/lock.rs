@@ -68,7 +68,9 @@ impl TrustedDir {
         // Whose turn it is, for whoever waits. Best effort: on a full disk the
         // lock is just as good without it.
         let _ = file.set_len(0);
-        let _ = writeln!(file, "{}", std::process::id());
+        if super::writing::may_grow().is_ok() {
+            let _ = writeln!(file, "{}", std::process::id());
+        }
         Ok(Lock { file })
     }
 

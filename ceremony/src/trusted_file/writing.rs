@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{Mode, fchmod, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, mkdir, unlinkat};
 
@@ -86,6 +87,7 @@ impl TrustedDir {
         if !is_file_name(name) {
             return Err(cannot(Errno::EINVAL));
         }
+        may_grow().map_err(cannot)?;
         let (neighbour, mut file) = Neighbour::create(&self.descriptor).map_err(cannot)?;
         write(&mut file).map_err(|problem| cannot(errno_of(&problem)))?;
         // The umask of whoever called us has no say in who may read the file.
@@ -105,7 +107,8 @@ impl TrustedDir {
         let flags = CAREFULLY | OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT;
         let descriptor = openat(&self.descriptor, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)
             .map_err(|errno| Untrusted::on_opening(&path, errno))?;
-        check(&descriptor, &path, Kind::File, self.owner)?;
+        let size = check(&descriptor, &path, Kind::File, self.owner)?;
+        may_grow_to(size.saturating_add(line.len())).map_err(cannot)?;
         File::from(descriptor)
             .write_all(line)
             .map_err(|problem| cannot(errno_of(&problem)).into())
@@ -123,6 +126,22 @@ impl TrustedDir {
             Err(errno) => Err(cannot(errno)),
         }
     }
+}
+
+/// Whether a file of the largest size we ever write may be written.
+pub(super) fn may_grow() -> nix::Result<()> {
+    may_grow_to(1024 * 1024)
+}
+
+/// Whether this process may write a file of `size` bytes. Asked first because
+/// whoever called us may have set its limit to nothing (`ulimit -f`), and the
+/// kernel answers a write beyond it with SIGXFSZ, which ends our host.
+fn may_grow_to(size: usize) -> nix::Result<()> {
+    let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE)?;
+    if u64::try_from(size).unwrap_or(u64::MAX) > limit {
+        return Err(Errno::EFBIG);
+    }
+    Ok(())
 }
 
 /// A directory that somebody else made meanwhile is as good as ours: it is
@@ -281,6 +300,16 @@ mod tests {
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect()
+    }
+
+    #[test]
+    fn what_exceeds_the_hosts_limit_is_not_written() {
+        let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        assert_eq!(may_grow_to(limit), Ok(()));
+        if limit < usize::MAX {
+            assert_eq!(may_grow_to(limit + 1), Err(Errno::EFBIG));
+        }
     }
 
     #[test]
