@@ -10,10 +10,11 @@ SHELL_FILES := .ci/run .ci/advisories .ci/prerequisites
 .PHONY: help demo check test build prerequisites
 
 help:
-	@echo "make demo    watch a security key open a real PAM service, or not; nothing outside ./target is touched"
-	@echo "make test    every test that needs no virtual machine"
+	@echo "make demo    watch a security key open a real PAM service, or not; nothing under /etc is touched"
+	@echo "make test    every test"
 	@echo "make check   formatting, lints, licences, documentation"
 	@echo "make build   pam_passkey.so and passkey, in target/release"
+	@echo "Debian packages that are missing are installed first: as root, or with sudo."
 
 # One member at a time, so that no other member's features leak into it.
 build: prerequisites

@@ -9,6 +9,8 @@
 
 mod certificate;
 
+pub use certificate::Problem as CertificateProblem;
+
 use minicbor::Decoder;
 
 use crate::authenticator::ctap2::AttestationObject;
@@ -121,7 +123,8 @@ fn packed(
         // Signed in a way that is not read here: as good as none.
         return Ok(Kind::Unread);
     }
-    certificate::check(certificate, signed, statement.signature, attested.aaguid)?;
+    certificate::check(certificate, signed, statement.signature, attested.aaguid)
+        .map_err(Refusal::Certificate)?;
     Ok(Kind::PackedX5c)
 }
 
@@ -185,7 +188,7 @@ pub enum Refusal {
     /// The attestation statement contradicts itself.
     Statement(&'static str),
     /// The attestation certificate is not what it must be.
-    Certificate(&'static str),
+    Certificate(CertificateProblem),
 }
 
 impl std::error::Error for Refusal {}
@@ -201,7 +204,7 @@ impl std::fmt::Display for Refusal {
             Self::BackupFlags => write!(f, "its backup flags contradict each other"),
             Self::OtherAlgorithm => write!(f, "it made a key of another algorithm than asked for"),
             Self::Statement(problem) => write!(f, "its attestation statement is {problem}"),
-            Self::Certificate(problem) => write!(f, "its attestation certificate is {problem}"),
+            Self::Certificate(problem) => write!(f, "its attestation certificate {problem}"),
         }
     }
 }
@@ -336,9 +339,7 @@ mod tests {
         let bad = packed_statement(-7, &signature, Some(&certificate));
         assert_eq!(
             judge(&object("packed", data, bad)),
-            Err(Refusal::Statement(
-                "a signature that its certificate does not verify"
-            ))
+            Err(Refusal::Certificate(CertificateProblem::DidNotSign))
         );
     }
 

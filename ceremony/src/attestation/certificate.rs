@@ -11,7 +11,6 @@ use x509_cert::der::oid::AssociatedOid;
 use x509_cert::ext::pkix::BasicConstraints;
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
-use super::Refusal;
 use crate::credential::Aaguid;
 
 /// id-ecPublicKey and secp256r1 (RFC 5480 §2.1.1).
@@ -21,8 +20,6 @@ const P_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.
 /// id-fido-gen-ce-aaguid (WebAuthn §8.2.1).
 const AAGUID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.45724.1.1.4");
 
-const MALFORMED: Refusal = Refusal::Certificate("not well-formed");
-
 /// Whether the certificate's key made this ES256 signature, and whether the
 /// certificate is one of an authenticator of this model.
 pub(super) fn check(
@@ -30,13 +27,13 @@ pub(super) fn check(
     signed: &[u8],
     signature: &[u8],
     aaguid: Aaguid,
-) -> Result<(), Refusal> {
-    const BAD: Refusal = Refusal::Statement("a signature that its certificate does not verify");
-    let certificate = Certificate::from_der(der).map_err(|_| MALFORMED)?;
+) -> Result<(), Problem> {
+    let certificate = Certificate::from_der(der).map_err(|_| Problem::Malformed)?;
     let key = es256_key(certificate.tbs_certificate().subject_public_key_info())
-        .ok_or(Refusal::Certificate("not one for ES256"))?;
-    let signature = p256::ecdsa::Signature::from_der(signature).map_err(|_| BAD)?;
-    key.verify(signed, &signature).map_err(|_| BAD)?;
+        .ok_or(Problem::NotEs256)?;
+    let signature = p256::ecdsa::Signature::from_der(signature).map_err(|_| Problem::DidNotSign)?;
+    key.verify(signed, &signature)
+        .map_err(|_| Problem::DidNotSign)?;
     requirements(&certificate, aaguid)
 }
 
@@ -49,27 +46,57 @@ fn es256_key(info: &SubjectPublicKeyInfoOwned) -> Option<p256::ecdsa::VerifyingK
 }
 
 /// The requirements that concern consistency.
-fn requirements(certificate: &Certificate, aaguid: Aaguid) -> Result<(), Refusal> {
+fn requirements(certificate: &Certificate, aaguid: Aaguid) -> Result<(), Problem> {
     let tbs = certificate.tbs_certificate();
     if tbs.version() != Version::V3 {
-        return Err(Refusal::Certificate("not of version 3"));
+        return Err(Problem::NotVersion3);
     }
     for extension in tbs.extensions().into_iter().flatten() {
         let value = extension.extn_value.as_bytes();
         if extension.extn_id == BasicConstraints::OID {
-            let constraints = BasicConstraints::from_der(value).map_err(|_| MALFORMED)?;
+            let constraints = BasicConstraints::from_der(value).map_err(|_| Problem::Malformed)?;
             if constraints.ca {
-                return Err(Refusal::Certificate("one of an authority, not of a key"));
+                return Err(Problem::Authority);
             }
         }
         // An OCTET STRING of 16 bytes inside the extension's own.
         if extension.extn_id == AAGUID
             && value.strip_prefix(&[0x04, 0x10]) != Some(aaguid.0.as_slice())
         {
-            return Err(Refusal::Certificate("one of another model"));
+            return Err(Problem::OtherModel);
         }
     }
     Ok(())
+}
+
+/// Why a certificate does not vouch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// Not an X.509 certificate.
+    Malformed,
+    /// Its key is not one for ES256.
+    NotEs256,
+    /// Its key did not make the statement's signature.
+    DidNotSign,
+    /// Not of version 3.
+    NotVersion3,
+    /// It belongs to an authority.
+    Authority,
+    /// It names another AAGUID than the key.
+    OtherModel,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "is not well-formed",
+            Self::NotEs256 => "is not one for ES256",
+            Self::DidNotSign => "did not make its signature",
+            Self::NotVersion3 => "is not of version 3",
+            Self::Authority => "is one of an authority, not of a key",
+            Self::OtherModel => "is one of another model",
+        })
+    }
 }
 
 #[cfg(test)]
@@ -167,7 +194,7 @@ pub(super) mod tests {
         TestKey::new(Algorithm::Es256, 9)
     }
 
-    fn judge(certificate: &CertificateOf<'_>, signer: &TestKey) -> Result<(), Refusal> {
+    fn judge(certificate: &CertificateOf<'_>, signer: &TestKey) -> Result<(), Problem> {
         let signature = signer.sign(SIGNED);
         check(&certificate.encode(), SIGNED, &signature, Aaguid(MODEL))
     }
@@ -183,9 +210,7 @@ pub(super) mod tests {
         let other = TestKey::new(Algorithm::Es256, 1);
         assert_eq!(
             judge(&honest(&signer(), MODEL), &other),
-            Err(Refusal::Statement(
-                "a signature that its certificate does not verify"
-            ))
+            Err(Problem::DidNotSign)
         );
     }
 
@@ -200,31 +225,31 @@ pub(super) mod tests {
                     model: [0xab; 16],
                     ..honest()
                 },
-                "one of another model",
+                Problem::OtherModel,
             ),
             (
                 CertificateOf {
                     authority: true,
                     ..honest()
                 },
-                "one of an authority, not of a key",
+                Problem::Authority,
             ),
             (
                 CertificateOf {
                     version: 1,
                     ..honest()
                 },
-                "not of version 3",
+                Problem::NotVersion3,
             ),
             (
                 CertificateOf {
                     curve: secp256k1,
                     ..honest()
                 },
-                "not one for ES256",
+                Problem::NotEs256,
             ),
         ] {
-            assert_eq!(judge(&certificate, &signer), Err(Refusal::Certificate(why)));
+            assert_eq!(judge(&certificate, &signer), Err(why));
         }
     }
 
@@ -235,7 +260,7 @@ pub(super) mod tests {
         let signature = signer.sign(SIGNED);
         for length in 0..certificate.len() {
             let result = check(&certificate[..length], SIGNED, &signature, Aaguid(MODEL));
-            assert_eq!(result, Err(MALFORMED));
+            assert_eq!(result, Err(Problem::Malformed));
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use minicbor::Decoder;
 
-use super::{Malformed, command, descriptor, once, read_map, request};
+use super::message::{Malformed, command, descriptor, once, read_map, request};
 use crate::assertion::Assertion;
 use crate::credential::{CredentialId, UserVerification};
 use crate::relying_party::RelyingPartyId;
@@ -110,7 +110,7 @@ fn id_of_descriptor(value: &mut Decoder<'_>) -> Result<Option<Vec<u8>>, Malforme
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authenticator::ctap2::tests::bytes;
+    use crate::authenticator::ctap2::message::tests::bytes;
 
     fn request(presence: UserPresence, verification: UserVerification) -> Vec<u8> {
         GetAssertion {

@@ -3,7 +3,7 @@
 
 use minicbor::Decoder;
 
-use super::{Malformed, command, once, read_map, request};
+use super::message::{LARGEST_UNASKED, Malformed, command, once, read_map, request};
 use crate::credential::Aaguid;
 use crate::public_key::Algorithm;
 
@@ -51,7 +51,7 @@ impl Info {
             fido2: versions.ok_or(Malformed("getInfo without versions"))?,
             aaguid: aaguid.ok_or(Malformed("getInfo without an AAGUID"))?,
             built_in_uv: built_in_uv.unwrap_or(false),
-            max_msg_size: max_msg_size.unwrap_or(super::LARGEST_UNASKED),
+            max_msg_size: max_msg_size.unwrap_or(LARGEST_UNASKED),
             max_credential_count_in_list: max_ids,
             algorithms,
         })
@@ -127,7 +127,7 @@ fn read_algorithms(value: &mut Decoder<'_>) -> Result<Vec<Algorithm>, Malformed>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authenticator::ctap2::tests::bytes;
+    use crate::authenticator::ctap2::message::tests::bytes;
 
     /// The start of a response: versions and AAGUID, then more members.
     fn info(members: u8, more: &str) -> Result<Info, Malformed> {

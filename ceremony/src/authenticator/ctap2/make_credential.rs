@@ -1,7 +1,7 @@
 //! authenticatorMakeCredential (CTAP 2.1 §6.1).
 #![forbid(unsafe_code)]
 
-use super::{Malformed, command, descriptor, once, read_map, request};
+use super::message::{Malformed, command, descriptor, once, read_map, request};
 use crate::credential::{CredentialId, UserVerification};
 use crate::public_key::Algorithm;
 use crate::relying_party::RelyingPartyId;
@@ -103,7 +103,7 @@ impl AttestationObject {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authenticator::ctap2::tests::bytes;
+    use crate::authenticator::ctap2::message::tests::bytes;
 
     #[test]
     fn a_request_is_canonical_cbor() {
