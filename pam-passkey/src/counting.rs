@@ -73,7 +73,14 @@ fn failed(rule: CounterRule, problem: CounterError, log: &mut Log) -> Result<(),
     match rule {
         CounterRule::Refuse => Err(problem),
         CounterRule::Warn => {
-            log.info(&format!("a signature counter is not kept: {problem}"));
+            let line = format!("a signature counter is not kept: {problem}");
+            // A screen locker that runs as the user never can; root always
+            // should.
+            if nix::unistd::geteuid().is_root() {
+                log.warning(&line);
+            } else {
+                log.info(&line);
+            }
             Ok(())
         }
     }

@@ -20,17 +20,9 @@ use crate::terminal::{self, Echo, NoLine};
 /// `/etc/pam.d/other`.
 const SERVICE: &str = "passkey";
 
-/// Asks for the password of `account` and lets PAM judge it.
-pub(crate) fn ask(account: &Account, screen: &mut Screen) -> Result<(), Failure> {
-    if !terminal::somebody_is_there() {
-        return Err(Failure::new(
-            format!(
-                "{}'s password is needed for the first key, and there is no terminal to type it at",
-                account.name
-            ),
-            "run it in a terminal: sudo passkey enroll",
-        ));
-    }
+/// Asks for the password of `account` at the terminal that there has to be,
+/// and lets PAM judge it; `again` is what to type to begin again.
+pub(crate) fn ask(account: &Account, again: &str, screen: &mut Screen) -> Result<(), Failure> {
     screen.say(&format!(
         "{0} has no key yet; the password of {0} shows who is asking.",
         account.name
@@ -43,8 +35,8 @@ pub(crate) fn ask(account: &Account, screen: &mut Screen) -> Result<(), Failure>
     // The transaction owns its conversation, so what went wrong in there is
     // told through a reference.
     judge(account, &conversation).map_err(|refused| match conversation.unanswered.get() {
-        Some(why) => unanswered(account, why),
-        None => refused.failure(account),
+        Some(why) => unanswered(account, why, again),
+        None => refused.failure(account, again),
     })
 }
 
@@ -92,14 +84,14 @@ enum NotProven {
 }
 
 impl NotProven {
-    fn failure(&self, account: &Account) -> Failure {
+    fn failure(&self, account: &Account, again: &str) -> Failure {
         let name = &account.name;
         match self {
             Self::Password(ErrorCode::AuthenticationError | ErrorCode::MaxTries) => Failure::new(
                 format!("that is not the password of {name}, or {name} has none"),
                 format!(
-                    "run again: sudo passkey enroll; or enrol from a root shell that sudo did not \
-                     open, which is not asked: passkey enroll --user {name}"
+                    "run again: {again}; or enrol from a root shell of its own (su -, or a login \
+                     as root), which is not asked: passkey enroll --user {name}"
                 ),
             ),
             Self::NoPam(code) | Self::Password(code) | Self::RefusedUnasked(code) => Failure::new(
@@ -127,24 +119,24 @@ impl NotProven {
     }
 }
 
-fn unanswered(account: &Account, why: NoLine) -> Failure {
+fn unanswered(account: &Account, why: NoLine, again: &str) -> Failure {
     let password = format!("the password of {}", account.name);
     match why {
         NoLine::Interrupted => Failure::new(
             format!("{password} was not given"),
-            "nothing was written; start again with: sudo passkey enroll",
+            format!("nothing was written; start again with: {again}"),
         ),
         NoLine::EndOfInput => Failure::new(
             format!("the terminal ended before {password} was typed"),
-            "run it in a terminal: sudo passkey enroll",
+            format!("run it in a terminal: {again}"),
         ),
         NoLine::TooLong => Failure::new(
             format!("{password} cannot be longer than 511 bytes here, or contain a NUL"),
-            "try again: sudo passkey enroll",
+            format!("try again: {again}"),
         ),
         NoLine::System(problem) => Failure::new(
             format!("{password} could not be read: {}", problem.desc()),
-            "run it in another terminal: sudo passkey enroll",
+            format!("run it in another terminal: {again}"),
         ),
     }
 }
@@ -246,9 +238,11 @@ mod tests {
 
     #[test]
     fn a_wrong_password_and_a_barred_account_are_told_apart() {
-        let wrong = NotProven::Password(ErrorCode::AuthenticationError).failure(&alice());
+        let wrong = NotProven::Password(ErrorCode::AuthenticationError)
+            .failure(&alice(), "sudo passkey enroll");
         assert!(wrong.to_string().contains("not the password of alice"));
-        let expired = NotProven::Account(ErrorCode::AccountExpired).failure(&alice());
+        let expired =
+            NotProven::Account(ErrorCode::AccountExpired).failure(&alice(), "sudo passkey enroll");
         assert!(expired.to_string().contains("may not be used"));
     }
 }

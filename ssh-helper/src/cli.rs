@@ -34,8 +34,8 @@ pub(crate) enum Command {
 ///
 /// The first key asks for the account's password, every further one for a
 /// touch of a key you have. Leave only the key to enrol plugged in, besides the
-/// one that vouches for it. Nothing is written before a test login has
-/// succeeded.
+/// one that vouches for it; it is named, and asked for nothing before you say
+/// yes. Nothing is written before a test login has succeeded.
 #[derive(Args, Debug)]
 pub(crate) struct Enroll {
     /// What to call the key; the product's name where left out.
@@ -43,7 +43,7 @@ pub(crate) struct Enroll {
     pub(crate) name: Option<CredentialName>,
 
     /// Enrol for this account. Another one than yours needs a root shell that
-    /// was not reached through sudo.
+    /// was not reached through sudo, pkexec or doas.
     #[arg(long)]
     pub(crate) user: Option<String>,
 
@@ -116,7 +116,7 @@ pub(crate) struct Remove {
     pub(crate) name: CredentialName,
 
     /// Remove from this account. Another one than yours needs a root shell
-    /// that was not reached through sudo.
+    /// that was not reached through sudo, pkexec or doas.
     #[arg(long)]
     pub(crate) user: Option<String>,
 }

@@ -5,7 +5,7 @@
 //! with it, the record.
 #![forbid(unsafe_code)]
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use ceremony::account::Account;
 use ceremony::attestation::{Kind, NewCredential};
@@ -27,8 +27,10 @@ use crate::machine::{self, CONFIG};
 use crate::proof::{Proof, Proving};
 use crate::registering::Registering;
 use crate::screen::Screen;
+use crate::terminal;
 use crate::touch::Purpose;
-use crate::which_key;
+use crate::touch_alone;
+use crate::which_key::Choosing;
 use crate::whose_account::{self, Administered, Root};
 
 /// Enrols a key.
@@ -37,8 +39,7 @@ pub(crate) fn enroll(wanted: &cli::Enroll, screen: &mut Screen) -> Result<(), Fa
         whose_account::to_change(wanted.user.as_deref(), "enroll")?;
     let enrolment = Enrolment::prepare(wanted, account, root, screen)?;
     let proof = enrolment.proving().ask(screen)?;
-    let deadline = Instant::now() + enrolment.timeout;
-    let key = which_key::to_enroll(proof.key().cloned(), deadline, screen)?;
+    let key = enrolment.choosing(&proof).ask(screen)?;
     let new = enrolment.registering().ask(&key, screen)?;
     enrolment.refuse_unwanted_copies(&new)?;
     let attestation = new.attestation;
@@ -61,6 +62,8 @@ struct Enrolment<'w> {
     some_are_faulty: bool,
     relying_party: RelyingPartyId,
     timeout: Duration,
+    /// What to type to begin again.
+    again: String,
 }
 
 impl<'w> Enrolment<'w> {
@@ -71,6 +74,18 @@ impl<'w> Enrolment<'w> {
         root: Root,
         screen: &mut Screen,
     ) -> Result<Self, Failure> {
+        let again = root.command("enroll", &account);
+        if let Root::OnBehalf(through) = root
+            && !terminal::somebody_is_there()
+        {
+            return Err(Failure::new(
+                format!(
+                    "to enrol through {through} a person is asked, and there is no terminal to \
+                     answer at"
+                ),
+                format!("run it in a terminal: {again}"),
+            ));
+        }
         let store = machine::store_to_write()?;
         let config = machine::config()?;
         let file = machine::credentials_of(&account, &store, screen)?;
@@ -79,14 +94,15 @@ impl<'w> Enrolment<'w> {
         if let Some(name) = &wanted.name
             && enrolled.iter().any(|credential| credential.name == *name)
         {
-            return Err(cannot_add(&CannotAdd::SameName(name.clone()), &account));
+            let taken = CannotAdd::SameName(name.clone());
+            return Err(cannot_add(&taken, &account, root));
         }
         let relying_party = match &wanted.rp_id {
             Some(id) => id.clone(),
             None => RelyingPartyId::for_host(&machine::hostname()?).map_err(|problem| {
                 Failure::new(
                     format!("this machine's name makes no relying party id: {problem}"),
-                    "choose one with: sudo passkey enroll --rp-id pam://NAME",
+                    format!("choose one with: {again} --rp-id pam://NAME"),
                 )
             })?,
         };
@@ -104,6 +120,7 @@ impl<'w> Enrolment<'w> {
             enrolled,
             relying_party,
             timeout,
+            again,
         })
     }
 
@@ -121,6 +138,17 @@ impl<'w> Enrolment<'w> {
             policy: self.config.for_service("sudo"),
             timeout: self.timeout,
             counters: self.counters.as_ref(),
+            again: &self.again,
+        }
+    }
+
+    fn choosing(&self, proof: &Proof) -> Choosing<'_> {
+        Choosing {
+            account: &self.account,
+            root: self.root,
+            vouched: proof.key().cloned(),
+            timeout: self.timeout,
+            again: &self.again,
         }
     }
 
@@ -132,6 +160,7 @@ impl<'w> Enrolment<'w> {
             user_verification: self.user_verification(),
             enrolled: &self.enrolled,
             timeout: self.timeout,
+            again: &self.again,
         }
     }
 
@@ -170,7 +199,7 @@ impl<'w> Enrolment<'w> {
             enrolled: rfc3339(SystemTime::now()).ok_or_else(|| {
                 Failure::new(
                     "the clock shows a time that no record can carry",
-                    "set it (see `timedatectl`) and run again: sudo passkey enroll",
+                    format!("set it (see `timedatectl`) and run again: {}", self.again),
                 )
             })?,
         })
@@ -182,7 +211,7 @@ impl<'w> Enrolment<'w> {
             None => key_name::unique(&key.product, taken).ok_or_else(|| {
                 Failure::new(
                     "no name could be made up for this key",
-                    "choose one: sudo passkey enroll --name NAME",
+                    format!("choose one: {} --name NAME", self.again),
                 )
             }),
         }
@@ -208,9 +237,29 @@ impl<'w> Enrolment<'w> {
             policy: &policy,
             timeout: self.timeout,
             counters: None,
+            again: &self.again,
         }
         .ask(screen)?;
 
+        let name = self.record(&credential, key, proof)?;
+        if let Some(counters) = &self.counters {
+            approved.remember(counters, screen);
+        }
+        drop(approved);
+        credential.name = name;
+        Ok(credential)
+    }
+
+    /// Writes the record, under a name that is still free.
+    ///
+    /// Without a screen: while we hold the store, a terminal that takes no
+    /// more text (Ctrl-S, a pipe nobody reads) would hold it, too.
+    fn record(
+        &self,
+        credential: &Credential,
+        key: &FoundKey,
+        proof: &Proof,
+    ) -> Result<CredentialName, Failure> {
         let unusable = |problem| machine::unusable(&problem);
         let lock = self.store.lock().map_err(unusable)?;
         let file = self.store.load(&self.account).map_err(unusable)?;
@@ -218,7 +267,10 @@ impl<'w> Enrolment<'w> {
         if !proof.holds_for(&file) {
             return Err(Failure::new(
                 format!("the keys of {} were changed meanwhile", self.account.name),
-                "nothing was written; see them with `passkey list`, and run again: sudo passkey enroll",
+                format!(
+                    "nothing was written; see them with `passkey list`, and run again: {}",
+                    self.again
+                ),
             ));
         }
         let taken: Vec<&CredentialName> = file.credentials().map(|it| &it.name).collect();
@@ -227,16 +279,11 @@ impl<'w> Enrolment<'w> {
             name: name.clone(),
             ..credential.clone()
         })
-        .map_err(|problem| cannot_add(&problem, &self.account))?;
+        .map_err(|problem| cannot_add(&problem, &self.account, self.root))?;
         self.store
             .save(&lock, &self.account, &file)
             .map_err(unusable)?;
-        if let Some(counters) = &self.counters {
-            approved.remember(counters, screen);
-        }
-        drop(approved);
-        credential.name = name;
-        Ok(credential)
+        Ok(name)
     }
 
     /// What was done, where, and how to undo it.
@@ -254,8 +301,10 @@ impl<'w> Enrolment<'w> {
                 "This key's credential can be copied to other devices; it is recorded as synced.",
             );
         }
-        for line in self.advice() {
-            screen.say(&line);
+        if self.wanted.touch_only {
+            for line in touch_alone::advice(&self.config) {
+                screen.say(&line);
+            }
         }
         screen.result(&format!("Enrolled \"{}\" for {person}.", credential.name))?;
         screen.result(&description(credential, attestation))?;
@@ -264,47 +313,24 @@ impl<'w> Enrolment<'w> {
     }
 
     fn undo(&self, name: &CredentialName) -> String {
-        let name = key_name::as_argument(name);
-        match self.root {
-            Root::ThroughSudo => format!("sudo passkey remove {name}"),
-            Root::Directly => format!("passkey remove --user {} {name}", self.account.name),
-        }
-    }
-
-    /// What the policy must say before a key that was enrolled for touch alone
-    /// lets anybody in.
-    fn advice(&self) -> Vec<String> {
-        if self.user_verification() == UserVerification::Required {
-            return Vec::new();
-        }
-        let demands = |policy: Policy| policy.user_verification == UserVerification::Required;
-        let by_default = demands(Self::default_policy(&self.config));
-        let by_sudo = demands(self.config.for_service("sudo"));
-        let (whose, table) = match (by_default, by_sudo) {
-            (false, false) => return Vec::new(),
-            (_, true) => ("sudo", Some("[service.sudo]")),
-            (true, false) => ("every service without a table of its own", None),
-        };
-        let mut lines = vec![format!(
-            "The policy asks for more than a touch ({whose}). To let this key in, put into {CONFIG}:"
-        )];
-        lines.extend(table.map(|table| format!("    {table}")));
-        lines.push("    user_verification = \"discouraged\"".to_owned());
-        lines
+        let remove = self.root.command("remove", &self.account);
+        format!("{remove} {}", key_name::as_argument(name))
     }
 }
 
-fn cannot_add(problem: &CannotAdd, account: &Account) -> Failure {
+fn cannot_add(problem: &CannotAdd, account: &Account, root: Root) -> Failure {
+    let again = root.command("enroll", account);
     let what_to_do = match problem {
         CannotAdd::SameKey(_) => {
-            "plug in another key, and run again: sudo passkey enroll".to_owned()
+            format!("plug in another key, and run again: {again}")
         }
         CannotAdd::SameName(_) => format!(
-            "see the names {} has with `passkey list`; choose another: sudo passkey enroll --name NAME",
+            "see the names {} has with `passkey list`; choose another: {again} --name NAME",
             account.name
         ),
         CannotAdd::Full => {
-            "see them with `passkey list`, then: sudo passkey remove NAME".to_owned()
+            let remove = root.command("remove", account);
+            format!("see them with `passkey list`, then: {remove} NAME")
         }
         CannotAdd::PublicKey(_) | CannotAdd::Unreadable(_) => {
             "nothing was written; take another key, and report this with what the key is".to_owned()

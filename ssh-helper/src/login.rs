@@ -38,6 +38,8 @@ pub(crate) struct Login<'a> {
     pub(crate) timeout: Duration,
     /// What was counted before, where it can be known.
     pub(crate) counters: Option<&'a SignatureCounters>,
+    /// What to type to begin again.
+    pub(crate) again: &'a str,
 }
 
 /// A login that a key approved.
@@ -120,10 +122,7 @@ impl<'a> Login<'a> {
     /// The pair of sentences for a refusal.
     fn failure(&self, refused: &Refused) -> Failure {
         let name = &self.account.name;
-        let again = match self.purpose {
-            Purpose::Vouch(_) | Purpose::Enroll(_) | Purpose::FirstLogin => "sudo passkey enroll",
-            Purpose::Test(_) => "passkey test",
-        };
+        let again = self.again;
         let (happened, what_to_do) = match refused {
             Refused::NoKey => (
                 format!("no security key of {name} was plugged in"),
@@ -134,7 +133,12 @@ impl<'a> Login<'a> {
             ),
             Refused::NoAccess(key) => (
                 format!("this process may not open {key}"),
-                format!("run: sudo {}", again.trim_start_matches("sudo ")),
+                match self.purpose {
+                    Purpose::Test(_) => format!("run: sudo {again}"),
+                    Purpose::Vouch(_) | Purpose::Enroll(_) | Purpose::FirstLogin => {
+                        format!("run it as root, outside any sandbox: {again}")
+                    }
+                },
             ),
             Refused::TimedOut(key) => (
                 format!("nobody touched {key} in time"),
@@ -174,8 +178,8 @@ impl<'a> Login<'a> {
     fn when_all_are_lost(&self) -> String {
         match self.purpose {
             Purpose::Vouch(name) => format!(
-                "; if {name} has lost them all, a root shell that sudo did not open needs none: \
-                 passkey enroll --user {name}"
+                "; if {name} has lost them all, a root shell of its own (su -, or a login as \
+                 root) needs none: passkey enroll --user {name}"
             ),
             Purpose::Enroll(_) | Purpose::FirstLogin | Purpose::Test(_) => String::new(),
         }

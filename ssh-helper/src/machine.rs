@@ -39,10 +39,17 @@ pub(crate) fn credentials_of(
     screen: &mut Screen,
 ) -> Result<Option<CredentialFile>, Failure> {
     let file = store.load(account).map_err(|problem| unusable(&problem))?;
-    for record in file.iter().flat_map(CredentialFile::faulty) {
-        screen.say(&format!("Passed over and kept as it is: {record}"));
+    if let Some(file) = &file {
+        name_faulty_records(file, screen);
     }
     Ok(file)
+}
+
+/// Names every record that cannot be read.
+pub(crate) fn name_faulty_records(file: &CredentialFile, screen: &mut Screen) {
+    for record in file.faulty() {
+        screen.say(&format!("Passed over and kept as it is: {record}"));
+    }
 }
 
 /// The administrator's policy.

@@ -15,6 +15,7 @@ mod key_name;
 mod list;
 mod login;
 mod machine;
+mod person_behind;
 mod proof;
 mod registering;
 mod remove;
@@ -23,6 +24,7 @@ mod sudo_timestamps;
 mod terminal;
 mod test;
 mod touch;
+mod touch_alone;
 mod which_key;
 mod whose_account;
 

@@ -35,6 +35,8 @@ pub(crate) struct Proving<'a> {
     pub(crate) timeout: Duration,
     /// What was counted before, where it can be known.
     pub(crate) counters: Option<&'a SignatureCounters>,
+    /// What to type to begin again.
+    pub(crate) again: &'a str,
 }
 
 /// What has shown it.
@@ -94,9 +96,9 @@ enum Owed {
 fn owed(root: Root, good_records: usize, some_are_faulty: bool) -> Owed {
     match (root, good_records, some_are_faulty) {
         (Root::Directly, _, _) => Owed::Nothing,
-        (Root::ThroughSudo, 1.., _) => Owed::Key,
-        (Root::ThroughSudo, 0, true) => Owed::Impossible,
-        (Root::ThroughSudo, 0, false) => Owed::Password,
+        (Root::OnBehalf(_), 1.., _) => Owed::Key,
+        (Root::OnBehalf(_), 0, true) => Owed::Impossible,
+        (Root::OnBehalf(_), 0, false) => Owed::Password,
     }
 }
 
@@ -107,20 +109,20 @@ impl Proving<'_> {
         match owed(self.root, self.credentials.len(), self.some_are_faulty) {
             Owed::Nothing => {
                 screen.say(&format!(
-                    "You are root without sudo: {name} is asked for neither password nor key."
+                    "You are root on nobody's behalf: {name} is asked for neither password nor key."
                 ));
                 Ok(Proof::NotNeeded)
             }
             Owed::Password => {
-                account_password::ask(self.account, screen)?;
+                account_password::ask(self.account, self.again, screen)?;
                 Ok(Proof::Password)
             }
             Owed::Key => self.have_a_key_vouch(screen),
             Owed::Impossible => Err(Failure::new(
                 format!("{name} has keys, but not one record that can be read, so none can vouch"),
                 format!(
-                    "correct the lines named above, or enrol from a root shell that sudo did not \
-                     open: passkey enroll --user {name}"
+                    "correct the lines named above, or enrol from a root shell of its own (su -, \
+                     or a login as root): passkey enroll --user {name}"
                 ),
             )),
         }
@@ -136,6 +138,7 @@ impl Proving<'_> {
             policy: &self.policy,
             timeout: self.timeout,
             counters: self.counters,
+            again: self.again,
         }
         .ask(screen)?;
         if let Some(counters) = self.counters {
@@ -154,18 +157,21 @@ impl Proving<'_> {
 mod tests {
     use super::*;
     use crate::list::tests::credential;
+    use crate::person_behind::Through;
 
     #[test]
     fn who_has_a_key_is_never_asked_for_the_password_instead() {
-        for faulty in [false, true] {
-            assert_eq!(owed(Root::ThroughSudo, 1, faulty), Owed::Key);
+        for root in [Through::Sudo, Through::Pkexec, Through::Doas].map(Root::OnBehalf) {
+            for faulty in [false, true] {
+                assert_eq!(owed(root, 1, faulty), Owed::Key);
+            }
+            assert_eq!(owed(root, 0, true), Owed::Impossible);
+            assert_eq!(owed(root, 0, false), Owed::Password);
         }
-        assert_eq!(owed(Root::ThroughSudo, 0, true), Owed::Impossible);
-        assert_eq!(owed(Root::ThroughSudo, 0, false), Owed::Password);
     }
 
     #[test]
-    fn root_without_sudo_is_not_asked() {
+    fn root_on_nobodys_behalf_is_not_asked() {
         for (good, faulty) in [(0, false), (0, true), (3, false)] {
             assert_eq!(owed(Root::Directly, good, faulty), Owed::Nothing);
         }

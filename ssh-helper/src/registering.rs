@@ -32,6 +32,8 @@ pub(crate) struct Registering<'a> {
     pub(crate) enrolled: &'a [Credential],
     /// How long the person has.
     pub(crate) timeout: Duration,
+    /// What to type to begin again.
+    pub(crate) again: &'a str,
 }
 
 impl Registering<'_> {
@@ -67,7 +69,8 @@ impl Registering<'_> {
 
     /// The pair of sentences for a refusal.
     fn failure(&self, refused: &Refused, key: &dyn Display) -> Failure {
-        let again = "run again: sudo passkey enroll";
+        let command = self.again;
+        let again = format!("run again: {command}");
         let (happened, what_to_do) = match refused {
             Refused::Gone => (
                 format!("{key} was unplugged"),
@@ -75,7 +78,7 @@ impl Registering<'_> {
             ),
             Refused::NoAccess => (
                 format!("this process may not open {key}"),
-                "run it as root, outside any sandbox: sudo passkey enroll".to_owned(),
+                format!("run it as root, outside any sandbox: {command}"),
             ),
             Refused::TimedOut => (
                 format!("nobody touched {key} in time"),
@@ -100,8 +103,8 @@ impl Registering<'_> {
             Refused::UnsupportedAlgorithm => (
                 format!("{key} cannot make a credential of that algorithm"),
                 match self.algorithm {
-                    Algorithm::EdDsa => "run: sudo passkey enroll --algorithm es256".to_owned(),
-                    Algorithm::Es256 => "run: sudo passkey enroll --algorithm eddsa".to_owned(),
+                    Algorithm::EdDsa => format!("run: {command} --algorithm es256"),
+                    Algorithm::Es256 => format!("run: {command} --algorithm eddsa"),
                 },
             ),
             Refused::CannotVerify(status) => self.cannot_verify(key, *status),
@@ -133,10 +136,10 @@ impl Registering<'_> {
                 format!("{key} cannot check a PIN or fingerprint by itself: {status}"),
                 format!(
                     "PIN support comes with the next release; to enrol the key for touch alone, \
-                     run: sudo passkey enroll --touch-only\n  \
+                     run: {} --touch-only\n  \
                      such a key lets {} in only where {CONFIG} says \
                      user_verification = \"discouraged\" for the service",
-                    self.account.name
+                    self.again, self.account.name
                 ),
             ),
             UserVerification::Discouraged => (
@@ -168,6 +171,7 @@ mod tests {
             user_verification,
             enrolled: &[],
             timeout: Duration::ZERO,
+            again: "sudo passkey enroll",
         }
         .failure(refused, &"YubiKey 5 (/dev/hidraw3)")
         .to_string()

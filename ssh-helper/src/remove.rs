@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use ceremony::account::Account;
-use ceremony::credential::CredentialName;
-use ceremony::credential_file::CredentialFile;
+use ceremony::credential::{Credential, CredentialName};
+use ceremony::credential_file::{CredentialFile, Store};
 
 use crate::cli;
 use crate::failure::Failure;
@@ -11,15 +11,13 @@ use crate::key_name;
 use crate::machine;
 use crate::screen::Screen;
 use crate::sudo_timestamps;
-use crate::whose_account::{self, Administered, Root};
+use crate::whose_account::{self, Administered};
 
 /// Removes a key, and what sudo remembers of its account.
 pub(crate) fn remove(wanted: &cli::Remove, screen: &mut Screen) -> Result<(), Failure> {
     let command = format!("remove {}", key_name::as_argument(&wanted.name));
     let Administered { account, root } =
         whose_account::to_change(wanted.user.as_deref(), &command)?;
-    let unusable = |problem| machine::unusable(&problem);
-
     let Some(store) = machine::store_to_read()? else {
         return Err(unknown(
             &wanted.name,
@@ -27,14 +25,9 @@ pub(crate) fn remove(wanted: &cli::Remove, screen: &mut Screen) -> Result<(), Fa
             &account,
         ));
     };
-    let lock = store.lock().map_err(unusable)?;
-    let file = machine::credentials_of(&account, &store, screen)?;
-    let mut file = file.unwrap_or_else(|| CredentialFile::new(&account));
-    let removed = file
-        .remove(&wanted.name)
-        .ok_or_else(|| unknown(&wanted.name, &file, &account))?;
-    store.save(&lock, &account, &file).map_err(unusable)?;
-    drop(lock);
+    let (file, removed) = take_out(&wanted.name, &account, &store)?;
+    machine::name_faulty_records(&file, screen);
+    let removed = removed.ok_or_else(|| unknown(&wanted.name, &file, &account))?;
 
     forget_sudo(&account, screen);
     if file.credentials().next().is_none() {
@@ -52,12 +45,29 @@ pub(crate) fn remove(wanted: &cli::Remove, screen: &mut Screen) -> Result<(), Fa
     ))?;
     screen.say(&format!(
         "Undo by enrolling it again: {}",
-        match root {
-            Root::ThroughSudo => "sudo passkey enroll".to_owned(),
-            Root::Directly => format!("passkey enroll --user {}", account.name),
-        }
+        root.command("enroll", &account)
     ));
     Ok(())
+}
+
+/// Takes the key called `name` out of the account's file, if it is there.
+///
+/// Without a screen: while we hold the store, a terminal that takes no more
+/// text (Ctrl-S, a pipe nobody reads) would hold it, too.
+fn take_out(
+    name: &CredentialName,
+    account: &Account,
+    store: &Store,
+) -> Result<(CredentialFile, Option<Credential>), Failure> {
+    let unusable = |problem| machine::unusable(&problem);
+    let lock = store.lock().map_err(unusable)?;
+    let file = store.load(account).map_err(unusable)?;
+    let mut file = file.unwrap_or_else(|| CredentialFile::new(account));
+    let removed = file.remove(name);
+    if removed.is_some() {
+        store.save(&lock, account, &file).map_err(unusable)?;
+    }
+    Ok((file, removed))
 }
 
 /// Nobody is root a quarter of an hour longer for a touch of the removed key.

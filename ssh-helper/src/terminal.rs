@@ -25,9 +25,10 @@ pub(crate) enum Echo {
     Off,
 }
 
-/// Whether there is a person at stdin to answer.
+/// Whether there is a person to answer: one who sees the question, which goes
+/// to stderr, and types at stdin.
 pub(crate) fn somebody_is_there() -> bool {
-    isatty(io::stdin()).unwrap_or(false)
+    isatty(io::stdin()).unwrap_or(false) && isatty(io::stderr()).unwrap_or(false)
 }
 
 /// Shows `question` and reads the next line from stdin, without its end.

@@ -57,6 +57,7 @@ pub(crate) fn test(wanted: &cli::Test, screen: &mut Screen) -> Result<(), Failur
         policy: &policy,
         timeout: policy.timeout,
         counters: counters.as_ref(),
+        again: "passkey test",
     }
     .ask(screen)?;
     if let Some(counters) = &counters {

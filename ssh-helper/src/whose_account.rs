@@ -1,25 +1,34 @@
 //! Whose account a command is about.
 //!
-//! What changes an account's keys needs root, and root that was reached
-//! through sudo may change only the keys of the person who typed sudo: a
+//! What changes an account's keys needs root, and root on somebody's behalf
+//! (through sudo, pkexec or doas) may change only the keys of that person: a
 //! mistyped `--user` must not hand one person's login to another.
 #![forbid(unsafe_code)]
-
-use std::env;
-use std::ffi::OsStr;
 
 use ceremony::account::{Account, NoAccount};
 use nix::unistd::{geteuid, getuid};
 
 use crate::failure::Failure;
+use crate::person_behind::{self, Person, Through, Unclear};
 
 /// How this process came to be root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Root {
-    /// Through sudo: a person with an account of their own stands behind it.
-    ThroughSudo,
+    /// A person with an account of their own stands behind it.
+    OnBehalf(Through),
     /// By a login as root, su, a boot script: there is nobody else to ask.
     Directly,
+}
+
+impl Root {
+    /// What to type to come here again: `sudo passkey enroll`, or `passkey
+    /// enroll --user alice`.
+    pub(crate) fn command(self, verb: &str, account: &Account) -> String {
+        match self {
+            Self::OnBehalf(through) => format!("{through} passkey {verb}"),
+            Self::Directly => format!("passkey {verb} --user {}", account.name),
+        }
+    }
 }
 
 /// An account whose keys may be changed.
@@ -33,15 +42,15 @@ pub(crate) struct Administered {
 
 /// The account whose keys `command` (`enroll`, `remove "blue key"`) changes.
 pub(crate) fn to_change(wanted: Option<&str>, command: &str) -> Result<Administered, Failure> {
-    let sudo = SudoUid::read(env::var_os("SUDO_UID").as_deref());
+    let behind = person_behind::of_this_process();
     let euid = geteuid().as_raw();
-    // Before any name is looked up: who is not root learns that first.
-    let unnamed = rule(euid, &sudo, None);
+    // Before `wanted` is looked up: who is not root learns that first.
+    let unnamed = rule(euid, behind, None);
     if let Err(NotAllowed::NotRoot) = unnamed {
         return Err(NotAllowed::NotRoot.failure(command));
     }
     let wanted = wanted.map(named).transpose()?;
-    let (uid, root) = rule(euid, &sudo, wanted.as_ref().map(|account| account.uid))
+    let (uid, root) = rule(euid, behind, wanted.as_ref().map(|account| account.uid))
         .map_err(|refusal| refusal.failure(command))?;
     let account = match wanted {
         Some(account) => account,
@@ -55,49 +64,33 @@ pub(crate) fn to_look_at(wanted: Option<&str>) -> Result<Account, Failure> {
     if let Some(name) = wanted {
         return named(name);
     }
-    let real = getuid().as_raw();
-    // Only root's environment comes from sudo; anybody else's could be left
-    // over from it.
-    let behind_sudo = match SudoUid::read(env::var_os("SUDO_UID").as_deref()) {
-        SudoUid::Is(uid) if real == 0 => Some(uid),
-        _ => None,
-    };
-    numbered(behind_sudo.unwrap_or(real))
-}
-
-/// What `SUDO_UID` says.
-#[derive(Debug, PartialEq, Eq)]
-enum SudoUid {
-    Unset,
-    Is(u32),
-    /// Set, but not to a number: not sudo's work, and so no answer.
-    Unreadable,
-}
-
-impl SudoUid {
-    fn read(value: Option<&OsStr>) -> Self {
-        match value.map(OsStr::to_str) {
-            None => Self::Unset,
-            Some(Some(text)) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                text.parse().map_or(Self::Unreadable, Self::Is)
-            }
-            Some(_) => Self::Unreadable,
-        }
+    let real = getuid();
+    // Only root's environment comes from sudo and its like; anybody else's
+    // could be left over from them.
+    if !real.is_root() {
+        return numbered(real.as_raw());
     }
+    let behind = person_behind::of_this_process()
+        .map_err(|unclear| Failure::new(unclear.to_string(), "say whose: --user NAME"))?;
+    numbered(behind.map_or(real.as_raw(), |person| person.uid))
 }
 
-/// The rule: whose keys may a process of `euid` change, given what
-/// `SUDO_UID` says and the account that was asked for by name?
-fn rule(euid: u32, sudo: &SudoUid, wanted: Option<u32>) -> Result<(u32, Root), NotAllowed> {
+/// The rule: whose keys may a process of `euid` change, given who stands
+/// behind it and the account that was asked for by name?
+fn rule(
+    euid: u32,
+    behind: Result<Option<Person>, Unclear>,
+    wanted: Option<u32>,
+) -> Result<(u32, Root), NotAllowed> {
     if euid != 0 {
         return Err(NotAllowed::NotRoot);
     }
-    match (sudo, wanted) {
-        (SudoUid::Unreadable, _) => Err(NotAllowed::UnreadableSudoUid),
-        (SudoUid::Unset, wanted) => Ok((wanted.unwrap_or(0), Root::Directly)),
-        (SudoUid::Is(behind), None) => Ok((*behind, Root::ThroughSudo)),
-        (SudoUid::Is(behind), Some(wanted)) if *behind == wanted => Ok((wanted, Root::ThroughSudo)),
-        (SudoUid::Is(_), Some(_)) => Err(NotAllowed::SomebodyElse),
+    let Some(Person { uid, through }) = behind.map_err(NotAllowed::Unclear)? else {
+        return Ok((wanted.unwrap_or(0), Root::Directly));
+    };
+    match wanted {
+        Some(wanted) if wanted != uid => Err(NotAllowed::SomebodyElse(through)),
+        Some(_) | None => Ok((uid, Root::OnBehalf(through))),
     }
 }
 
@@ -105,8 +98,8 @@ fn rule(euid: u32, sudo: &SudoUid, wanted: Option<u32>) -> Result<(u32, Root), N
 #[derive(Debug, PartialEq, Eq)]
 enum NotAllowed {
     NotRoot,
-    UnreadableSudoUid,
-    SomebodyElse,
+    Unclear(Unclear),
+    SomebodyElse(Through),
 }
 
 impl NotAllowed {
@@ -116,14 +109,21 @@ impl NotAllowed {
                 "only root may change who can log in",
                 format!("run: sudo passkey {command}"),
             ),
-            Self::UnreadableSudoUid => Failure::new(
-                "SUDO_UID is set, but not to a number, so nobody knows whose account is meant",
-                format!("run it through sudo itself: sudo passkey {command}"),
+            Self::Unclear(unclear @ Unclear::Unreadable(through)) => Failure::new(
+                unclear.to_string(),
+                format!("run it through {through} itself: {through} passkey {command}"),
             ),
-            Self::SomebodyElse => Failure::new(
-                "through sudo you can change only the keys of your own account",
+            Self::Unclear(unclear @ Unclear::Disagreeing(one, other)) => Failure::new(
+                unclear.to_string(),
                 format!(
-                    "for another account take a root shell that sudo did not open \
+                    "run it through one of them, from a shell that neither opened: \
+                     {one} passkey {command}, or {other} passkey {command}"
+                ),
+            ),
+            Self::SomebodyElse(through) => Failure::new(
+                format!("through {through} you can change only the keys of your own account"),
+                format!(
+                    "for another account take a root shell that {through} did not open \
                      (su -, or a login as root) and run there: passkey {command} --user NAME"
                 ),
             ),
@@ -156,65 +156,94 @@ mod tests {
 
     const ALICE: u32 = 1000;
     const BOB: u32 = 1001;
+    const EACH: [Through; 3] = [Through::Sudo, Through::Pkexec, Through::Doas];
 
-    #[test]
-    fn sudo_stands_for_the_person_behind_it() {
-        let sudo = SudoUid::Is(ALICE);
-        assert_eq!(rule(0, &sudo, None), Ok((ALICE, Root::ThroughSudo)));
-        assert_eq!(rule(0, &sudo, Some(ALICE)), Ok((ALICE, Root::ThroughSudo)));
+    fn person(uid: u32, through: Through) -> Person {
+        Person { uid, through }
     }
 
     #[test]
-    fn sudo_does_not_reach_another_account() {
-        for wanted in [BOB, 0] {
-            assert_eq!(
-                rule(0, &SudoUid::Is(ALICE), Some(wanted)),
-                Err(NotAllowed::SomebodyElse)
-            );
-        }
-        // root that typed sudo is behind it, too
-        assert_eq!(
-            rule(0, &SudoUid::Is(0), Some(BOB)),
-            Err(NotAllowed::SomebodyElse)
-        );
-    }
-
-    #[test]
-    fn root_without_sudo_means_root_or_whom_it_names() {
-        assert_eq!(rule(0, &SudoUid::Unset, None), Ok((0, Root::Directly)));
-        assert_eq!(
-            rule(0, &SudoUid::Unset, Some(BOB)),
-            Ok((BOB, Root::Directly))
-        );
-    }
-
-    #[test]
-    fn who_is_not_root_changes_nothing() {
-        for sudo in [SudoUid::Unset, SudoUid::Is(ALICE), SudoUid::Is(0)] {
-            for wanted in [None, Some(ALICE), Some(0)] {
-                assert_eq!(rule(ALICE, &sudo, wanted), Err(NotAllowed::NotRoot));
+    fn root_on_behalf_of_a_person_means_that_person() {
+        for through in EACH {
+            for wanted in [None, Some(ALICE)] {
+                assert_eq!(
+                    rule(0, Ok(Some(person(ALICE, through))), wanted),
+                    Ok((ALICE, Root::OnBehalf(through)))
+                );
             }
         }
     }
 
     #[test]
-    fn a_sudo_uid_that_is_no_number_is_not_an_absent_one() {
-        assert_eq!(SudoUid::read(None), SudoUid::Unset);
-        assert_eq!(SudoUid::read(Some("1000".as_ref())), SudoUid::Is(ALICE));
-        for text in ["", "alice", "-1", "+1000", " 1000", "4294967296", "0x3e8"] {
-            let sudo = SudoUid::read(Some(text.as_ref()));
-            assert_eq!(sudo, SudoUid::Unreadable, "{text:?}");
-            assert_eq!(rule(0, &sudo, None), Err(NotAllowed::UnreadableSudoUid));
+    fn root_on_behalf_of_a_person_does_not_reach_another_account() {
+        for through in EACH {
+            for wanted in [BOB, 0] {
+                assert_eq!(
+                    rule(0, Ok(Some(person(ALICE, through))), Some(wanted)),
+                    Err(NotAllowed::SomebodyElse(through))
+                );
+            }
+            // root that typed sudo is behind it, too
             assert_eq!(
-                rule(0, &sudo, Some(ALICE)),
-                Err(NotAllowed::UnreadableSudoUid)
+                rule(0, Ok(Some(person(0, through))), Some(BOB)),
+                Err(NotAllowed::SomebodyElse(through))
             );
         }
     }
 
     #[test]
+    fn root_with_nobody_behind_means_root_or_whom_it_names() {
+        assert_eq!(rule(0, Ok(None), None), Ok((0, Root::Directly)));
+        assert_eq!(rule(0, Ok(None), Some(BOB)), Ok((BOB, Root::Directly)));
+    }
+
+    #[test]
+    fn who_is_not_root_changes_nothing() {
+        let unreadable = Err(Unclear::Unreadable(Through::Doas));
+        for behind in [Ok(None), Ok(Some(person(ALICE, Through::Sudo))), unreadable] {
+            for wanted in [None, Some(ALICE), Some(0)] {
+                assert_eq!(rule(ALICE, behind, wanted), Err(NotAllowed::NotRoot));
+            }
+        }
+    }
+
+    #[test]
+    fn where_it_is_unclear_who_stands_behind_nothing_is_changed() {
+        for unclear in [
+            Unclear::Unreadable(Through::Pkexec),
+            Unclear::Disagreeing(Through::Sudo, Through::Doas),
+        ] {
+            for wanted in [None, Some(ALICE), Some(0)] {
+                assert_eq!(
+                    rule(0, Err(unclear), wanted),
+                    Err(NotAllowed::Unclear(unclear))
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_refusal_says_what_to_type() {
-        let failure = NotAllowed::NotRoot.failure("enroll");
-        assert!(failure.to_string().contains("run: sudo passkey enroll"));
+        let sentence = |refusal: NotAllowed| refusal.failure("enroll").to_string();
+        assert!(sentence(NotAllowed::NotRoot).contains("run: sudo passkey enroll"));
+        let unreadable = NotAllowed::Unclear(Unclear::Unreadable(Through::Doas));
+        assert!(sentence(unreadable).ends_with("run it through doas itself: doas passkey enroll"));
+        let two = NotAllowed::Unclear(Unclear::Disagreeing(Through::Sudo, Through::Doas));
+        assert!(sentence(two).contains("SUDO_UID and DOAS_USER name different accounts"));
+        let elses = sentence(NotAllowed::SomebodyElse(Through::Pkexec));
+        assert!(elses.contains("through pkexec you can change only the keys of your own"));
+    }
+
+    #[test]
+    fn what_to_type_again_is_what_was_typed() {
+        let root = Account::by_name("root").unwrap();
+        assert_eq!(
+            Root::OnBehalf(Through::Doas).command("enroll", &root),
+            "doas passkey enroll"
+        );
+        assert_eq!(
+            Root::Directly.command("enroll", &root),
+            "passkey enroll --user root"
+        );
     }
 }

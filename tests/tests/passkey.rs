@@ -24,20 +24,34 @@ fn by_alice<'m>(machine: &'m Machine, arguments: &[&str]) -> Run<'m> {
         .on_a_terminal()
 }
 
-/// The same, and types this password when asked for one.
-fn by_alice_typing(machine: &Machine, password: &str, arguments: &[&str]) -> Finished {
-    let mut running = by_alice(machine, arguments).start();
-    running.wait_for("Password:");
-    running.type_line(password);
+/// Runs it, and answers what is asked, in this order.
+fn answering(run: Run<'_>, answers: &[(&str, &str)]) -> Finished {
+    let mut running = run.start();
+    for (question, answer) in answers {
+        running.wait_for(question);
+        running.type_line(answer);
+    }
     running.finish()
 }
 
-/// Failed with 1, said this, and wrote nothing for alice.
+/// The question whether this key is the one, as it ends.
+const THIS_ONE: &str = "for alice? [y/N] ";
+const HER_PASSWORD: (&str, &str) = ("Password:", ALICE_PASSWORD);
+const YES: (&str, &str) = (THIS_ONE, "y");
+const NO: (&str, &str) = (THIS_ONE, "n");
+
+/// Failed with 1, and said this.
 #[track_caller]
-fn assert_refused(machine: &Machine, ended: &Finished, sentence: &str) {
+fn assert_failed(ended: &Finished, sentence: &str) {
     assert_eq!(ended.code(), Some(1), "{ended:#?}");
     let said = [ended.stdout.as_str(), &ended.stderr].concat();
     assert!(said.contains(sentence), "no {sentence:?} in {said}");
+}
+
+/// The same, and wrote nothing for alice.
+#[track_caller]
+fn assert_refused(machine: &Machine, ended: &Finished, sentence: &str) {
+    assert_failed(ended, sentence);
     assert_eq!(machine.read(ALICE_FILE), None);
 }
 
@@ -47,12 +61,13 @@ fn the_first_key_wants_the_accounts_password() {
     let blue = machine.plug_in(VirtualKey::named("Blue"));
     blue.presence(Presence::after_ms(150));
 
-    let wrong = by_alice_typing(&machine, BOB_PASSWORD, &["enroll", "--touch-only"]);
+    let wrong = by_alice(&machine, &["enroll", "--touch-only"]);
+    let wrong = answering(wrong, &[("Password:", BOB_PASSWORD)]);
     assert_refused(&machine, &wrong, "that is not the password of alice");
     assert!(blue.commands().is_empty(), "no key is asked before");
 
     let enroll = ["enroll", "--touch-only", "--name", "blue key"];
-    let enrolled = by_alice_typing(&machine, ALICE_PASSWORD, &enroll).expect_success();
+    let enrolled = answering(by_alice(&machine, &enroll), &[HER_PASSWORD, YES]).expect_success();
     assert!(!enrolled.stdout.contains(ALICE_PASSWORD), "{enrolled:#?}");
     assert!(enrolled.stdout.contains("Enrolled \"blue key\" for alice."));
     assert!(
@@ -66,13 +81,108 @@ fn the_first_key_wants_the_accounts_password() {
 #[test]
 fn nothing_prompts_where_nobody_can_answer() {
     let machine = machine();
-    let _blue = machine.plug_in(VirtualKey::named("Blue"));
-    let ended = machine
-        .run(["passkey", "enroll", "--touch-only"])
+    let blue = machine.plug_in(VirtualKey::named("Blue"));
+    let without_a_terminal = || {
+        machine
+            .run(["passkey", "enroll", "--touch-only"])
+            .env("SUDO_UID", "1000")
+            .stdin(format!("{ALICE_PASSWORD}\ny\n"))
+            .output()
+    };
+    let refused = "to enrol through sudo a person is asked, and there is no terminal to answer at";
+    assert_refused(&machine, &without_a_terminal(), refused);
+    let unseen = machine
+        .run(["/bin/sh", "-c", "passkey enroll --touch-only 2>/root/said"])
         .env("SUDO_UID", "1000")
-        .stdin(format!("{ALICE_PASSWORD}\n"))
+        .on_a_terminal()
         .output();
-    assert_refused(&machine, &ended, "there is no terminal to type it at");
+    assert_refused(&machine, &unseen, "");
+    assert!(machine.read("/root/said").unwrap().contains(refused));
+    assert!(blue.commands().is_empty());
+
+    // nor where a key could vouch without a word
+    machine.enroll(&blue, "alice", "blue key", &[]);
+    let before = machine.read(ALICE_FILE);
+    let _spare = machine.plug_in(VirtualKey::named("Spare"));
+    assert_failed(&without_a_terminal(), refused);
+    assert_eq!(machine.read(ALICE_FILE), before);
+    assert!(blue.commands().is_empty(), "nor is that touch asked for");
+}
+
+#[test]
+fn no_to_the_key_enrols_nothing_and_asks_the_key_nothing() {
+    for no in ["n", "", "yes, later", "\x03", "\x04"] {
+        let machine = machine();
+        let blue = machine.plug_in(VirtualKey::named("Blue"));
+        let enroll = by_alice(&machine, &["enroll", "--touch-only"]);
+        let ended = answering(enroll, &[HER_PASSWORD, (THIS_ONE, no)]);
+        assert_refused(&machine, &ended, "\"Blue\" (/dev/hidraw0) was not enrolled");
+        let what_to_do = "unplug what is not yours and run again: sudo passkey enroll";
+        assert_refused(&machine, &ended, what_to_do);
+        assert!(blue.commands().is_empty(), "{no:?}");
+        assert_eq!(blue.opens(), 0, "{no:?}");
+    }
+}
+
+#[test]
+fn root_is_asked_at_a_terminal_and_not_in_a_script() {
+    let machine = machine();
+    let blue = machine.plug_in(VirtualKey::named("Blue"));
+    let enroll = ["passkey", "enroll", "--touch-only", "--user", "alice"];
+    let no = answering(machine.run(enroll).on_a_terminal(), &[NO]);
+    assert_refused(&machine, &no, "run again: passkey enroll --user alice");
+    assert!(blue.commands().is_empty());
+    let script = machine.run(enroll).output().expect_success();
+    assert!(!script.stderr.contains("[y/N]"), "{script:#?}");
+}
+
+#[test]
+fn a_hidden_stick_that_touches_itself_is_named_before_it_is_asked() {
+    let machine = machine();
+    let _blue = machine.enrolled("alice", "blue key", &[]);
+    let before = machine.read(ALICE_FILE);
+    let stick = machine.plug_in(VirtualKey::named("Hidden Stick"));
+    stick.presence(Presence::Accept);
+
+    let enroll = by_alice(&machine, &["enroll", "--touch-only"]);
+    let this_one = "Enrol \"Hidden Stick\" (/dev/hidraw1) for alice? [y/N] ";
+    let ended = answering(enroll, &[(this_one, "n")]);
+    assert_failed(&ended, "\"blue key\" vouches for the new key.");
+    assert_failed(&ended, "\"Hidden Stick\" (/dev/hidraw1) was not enrolled");
+    assert!(!stick.commands().contains(&Command::MakeCredential));
+    assert_eq!(machine.read(ALICE_FILE), before);
+}
+
+#[test]
+fn a_yes_is_not_for_the_key_that_was_there_before() {
+    let machine = machine();
+    let stick = machine.plug_in(VirtualKey::named("Hidden Stick"));
+    let mut enroll = by_alice(&machine, &["enroll", "--touch-only"]).start();
+    enroll.wait_for(HER_PASSWORD.0);
+    enroll.type_line(HER_PASSWORD.1);
+    enroll.wait_for(THIS_ONE);
+    let mine = machine.plug_in(VirtualKey::named("Mine"));
+    enroll.type_line("y");
+    let several = "several keys could be meant: \"Hidden Stick\" (/dev/hidraw0), \
+                   \"Mine\" (/dev/hidraw1)";
+    assert_refused(&machine, &enroll.finish(), several);
+    assert!(stick.commands().is_empty() && mine.commands().is_empty());
+}
+
+#[test]
+fn a_key_that_is_pulled_out_at_the_question_is_not_enrolled() {
+    let machine = machine();
+    let blue = machine.plug_in(VirtualKey::named("Blue"));
+    let mut enroll = by_alice(&machine, &["enroll", "--touch-only"]).start();
+    enroll.wait_for(HER_PASSWORD.0);
+    enroll.type_line(HER_PASSWORD.1);
+    enroll.wait_for(THIS_ONE);
+    let blue = blue.unplug();
+    let other = machine.plug_in(VirtualKey::named("Other"));
+    enroll.type_line("y");
+    let gone = "\"Blue\" (/dev/hidraw0) was unplugged";
+    assert_refused(&machine, &enroll.finish(), gone);
+    assert!(blue.commands().is_empty() && other.commands().is_empty());
 }
 
 #[test]
@@ -91,7 +201,7 @@ fn a_second_key_wants_a_touch_of_the_first() {
     assert!(!spare.commands().contains(&Command::MakeCredential));
 
     blue.presence(Presence::after_ms(150));
-    let enrolled = by_alice(&machine, &enroll).output().expect_success();
+    let enrolled = answering(by_alice(&machine, &enroll), &[YES]).expect_success();
     assert!(
         enrolled
             .stdout
@@ -127,19 +237,64 @@ fn a_key_that_is_enrolled_already_is_not_enrolled_twice() {
     drop(blue);
 }
 
+/// What each leaves in the environment of a command that it runs for bob.
+const FOR_BOB: [(&str, &str, &str); 3] = [
+    ("sudo", "SUDO_UID", "1001"),
+    ("pkexec", "PKEXEC_UID", "1001"),
+    ("doas", "DOAS_USER", "bob"),
+];
+
 #[test]
-fn through_sudo_everybody_changes_their_own_keys_and_no_others() {
+fn on_anybodys_behalf_their_own_keys_are_changed_and_no_others() {
     let machine = machine();
-    let _blue = machine.plug_in(VirtualKey::named("Blue"));
-    let ended = machine
-        .run(["passkey", "enroll", "--touch-only", "--user", "alice"])
-        .env("SUDO_UID", "1001")
+    let _blue = machine.enrolled("alice", "blue key", &[]);
+    let before = machine.read(ALICE_FILE);
+    for (through, variable, bob) in FOR_BOB {
+        let refused = format!("through {through} you can change only the keys of your own account");
+        for command in [
+            &["passkey", "enroll", "--touch-only", "--user", "alice"][..],
+            &["passkey", "remove", "--user", "alice", "blue key"],
+        ] {
+            let run = machine.run(command.iter().copied()).env(variable, bob);
+            assert_failed(&run.on_a_terminal().output(), &refused);
+        }
+    }
+    assert_eq!(machine.read(ALICE_FILE), before);
+}
+
+#[test]
+fn on_anybodys_behalf_a_proof_is_asked_for() {
+    let machine = machine();
+    let blue = machine.plug_in(VirtualKey::named("Blue"));
+    for (through, variable, bob) in FOR_BOB {
+        let run = machine
+            .run(["passkey", "enroll", "--touch-only"])
+            .env(variable, bob)
+            .on_a_terminal();
+        let ended = answering(run, &[("Password:", ALICE_PASSWORD)]);
+        assert_failed(&ended, "that is not the password of bob");
+        assert_failed(&ended, &format!("run again: {through} passkey enroll"));
+    }
+    assert!(blue.commands().is_empty());
+}
+
+#[test]
+fn where_sudo_and_doas_disagree_nobody_stands_behind() {
+    let machine = machine();
+    let ended = by_alice(&machine, &["enroll", "--touch-only"])
+        .env("DOAS_USER", "bob")
         .output();
     assert_refused(
         &machine,
         &ended,
-        "through sudo you can change only the keys of your own account",
+        "SUDO_UID and DOAS_USER name different accounts",
     );
+    let listed = machine
+        .run(["passkey", "list"])
+        .env("SUDO_UID", "1000")
+        .env("DOAS_USER", "bob")
+        .output();
+    assert_failed(&listed, "say whose: --user NAME");
 }
 
 #[test]
@@ -150,8 +305,8 @@ fn of_several_keys_none_is_enrolled_by_chance() {
     let ended = machine
         .run(["passkey", "enroll", "--touch-only", "--user", "alice"])
         .output();
-    assert_refused(&machine, &ended, "One (/dev/hidraw0)");
-    assert!(ended.stderr.contains("Two (/dev/hidraw1)"));
+    assert_refused(&machine, &ended, "\"One\" (/dev/hidraw0)");
+    assert!(ended.stderr.contains("\"Two\" (/dev/hidraw1)"));
     assert!(one.commands().is_empty() && two.commands().is_empty());
 }
 

@@ -87,11 +87,13 @@ impl Demo {
             "touch your key each time it blinks",
         );
         let enroll = ["passkey", "enroll", "--name", "blue key", "--touch-only"];
-        // As sudo runs it for alice, at a terminal where she types her password.
+        // As sudo runs it for alice, at a terminal where she types her password and says yes to the key.
         let run = self.machine.run(enroll).env("SUDO_UID", "1000");
         let mut passkey = run.on_a_terminal().start();
         passkey.wait_for("Password:");
         passkey.type_line(ALICE_PASSWORD);
+        passkey.wait_for("for alice? [y/N]");
+        passkey.type_line("y");
         show("  | ", || passkey.has_ended(), || passkey.printed());
         let enrolled = passkey.finish().success();
         self.expect(enrolled, "the key is enrolled");
