@@ -392,15 +392,17 @@ mod tests {
         credential
     }
 
+    fn uncounted(credentials: &[Credential]) -> Vec<Candidate<'_>> {
+        let candidate = |credential| Candidate {
+            credential,
+            stored_counter: None,
+        };
+        credentials.iter().map(candidate).collect()
+    }
+
     /// The seeds of the credentials in each chunk.
     fn shared_out(credentials: &[Credential], limits: Limits) -> Vec<Vec<u8>> {
-        let candidates: Vec<Candidate<'_>> = credentials
-            .iter()
-            .map(|credential| Candidate {
-                credential,
-                stored_counter: None,
-            })
-            .collect();
+        let candidates = uncounted(credentials);
         chunks(&candidates, UserVerification::Discouraged, limits)
             .iter()
             .map(|chunk| {
@@ -429,13 +431,7 @@ mod tests {
     fn a_request_is_at_most_as_long_as_the_key_takes() {
         let two = [credential(1, 400), credential(2, 400)];
         let length = {
-            let candidates: Vec<Candidate<'_>> = two
-                .iter()
-                .map(|credential| Candidate {
-                    credential,
-                    stored_counter: None,
-                })
-                .collect();
+            let candidates = uncounted(&two);
             let all = chunks(&candidates, UserVerification::Discouraged, UNASKED);
             all[0].request([0; 32], UserPresence::Touch).unwrap().len()
         };
@@ -473,13 +469,7 @@ mod tests {
     #[test]
     fn one_chunk_is_asked_for_a_touch_at_once_and_several_are_probed_first() {
         let credentials: Vec<Credential> = (1..=9).map(|seed| credential(seed, 16)).collect();
-        let candidates: Vec<Candidate<'_>> = credentials
-            .iter()
-            .map(|credential| Candidate {
-                credential,
-                stored_counter: None,
-            })
-            .collect();
+        let candidates = uncounted(&credentials);
         let terms = Terms {
             user_verification: UserVerification::Discouraged,
             synced: SyncedCredentials::Allow,

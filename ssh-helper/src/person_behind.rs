@@ -11,11 +11,11 @@ use ceremony::account::Account;
 /// What makes a person root for one command, and says whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Through {
-    /// sudo and sudo-rs; run0 leaves the same.
+    /// sudo or sudo-rs; run0 leaves the same variable.
     Sudo,
-    /// polkit's.
+    /// polkit's pkexec.
     Pkexec,
-    /// `OpenBSD`'s, also as opendoas.
+    /// doas, in any of its ports.
     Doas,
 }
 

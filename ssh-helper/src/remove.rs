@@ -18,6 +18,7 @@ pub(crate) fn remove(wanted: &cli::Remove, screen: &mut Screen) -> Result<(), Fa
     let command = format!("remove {}", key_name::as_argument(&wanted.name));
     let Administered { account, root } =
         whose_account::to_change(wanted.user.as_deref(), &command)?;
+
     let Some(store) = machine::store_to_read()? else {
         return Err(unknown(
             &wanted.name,
@@ -26,10 +27,14 @@ pub(crate) fn remove(wanted: &cli::Remove, screen: &mut Screen) -> Result<(), Fa
         ));
     };
     let (file, removed) = take_out(&wanted.name, &account, &store)?;
-    machine::name_faulty_records(&file, screen);
-    let removed = removed.ok_or_else(|| unknown(&wanted.name, &file, &account))?;
+    let Some(removed) = removed else {
+        machine::name_faulty_records(&file, screen);
+        return Err(unknown(&wanted.name, &file, &account));
+    };
 
+    // Before anything is said: a screen nobody reads must not keep sudo open.
     forget_sudo(&account, screen);
+    machine::name_faulty_records(&file, screen);
     if file.credentials().next().is_none() {
         screen.say(&format!(
             "That was the last key of {0}. Wherever a key is required, {0} can no longer log in; \
