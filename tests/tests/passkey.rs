@@ -154,7 +154,7 @@ fn a_hidden_stick_that_touches_itself_is_named_before_it_is_asked() {
 }
 
 #[test]
-fn a_yes_is_not_for_the_key_that_was_there_before() {
+fn who_plugs_theirs_in_at_the_question_does_not_say_yes_to_another() {
     let machine = machine();
     let stick = machine.plug_in(VirtualKey::named("Hidden Stick"));
     let mut enroll = by_alice(&machine, &["enroll", "--touch-only"]).start();
@@ -170,10 +170,10 @@ fn a_yes_is_not_for_the_key_that_was_there_before() {
 }
 
 #[test]
-fn a_key_that_is_pulled_out_at_the_question_is_not_enrolled() {
+fn a_yes_is_for_no_key_in_the_place_of_the_one_that_was_named() {
     let machine = machine();
     let blue = machine.plug_in(VirtualKey::named("Blue"));
-    let mut enroll = by_alice(&machine, &["enroll", "--touch-only"]).start();
+    let mut enroll = by_alice(&machine, &["enroll", "--touch-only", "--timeout", "1"]).start();
     enroll.wait_for(HER_PASSWORD.0);
     enroll.type_line(HER_PASSWORD.1);
     enroll.wait_for(THIS_ONE);
