@@ -124,7 +124,8 @@ pub(crate) struct Remove {
 /// Try a login, without logging in.
 ///
 /// Asks the plugged-in keys for exactly what a login through the service would
-/// ask, by the policy of /etc/pam-passkey/config.toml.
+/// ask, by the policy of /etc/pam-passkey/config.toml. It looks neither at where
+/// you sit nor at the module's arguments in /etc/pam.d.
 #[derive(Args, Debug)]
 pub(crate) struct Test {
     /// The PAM service whose policy counts.

@@ -20,15 +20,13 @@ pub(crate) fn list(wanted: &cli::List, screen: &mut Screen) -> Result<(), Failur
     };
     let credentials: Vec<&Credential> = file.iter().flat_map(CredentialFile::credentials).collect();
     if credentials.is_empty() {
-        let none = if file.as_ref().is_some_and(|file| !file.is_empty()) {
-            "no enrolled key can be read"
+        let name = &account.name;
+        screen.say(&if file.as_ref().is_some_and(|file| !file.is_empty()) {
+            format!("no enrolled key of {name} can be read; correct the lines named above")
         } else {
-            "no keys enrolled"
-        };
-        screen.say(&format!(
-            "{none} for {}; enrol one with: sudo passkey enroll",
-            account.name
-        ));
+            let how = whose_account::how_to_enroll(&account);
+            format!("no keys enrolled for {name}; {how}")
+        });
     }
     for line in table(&credentials) {
         screen.result(&line)?;

@@ -231,7 +231,8 @@ fn about_verification(key: &FoundKey) -> String {
     format!(
         "only keys with a fingerprint reader or keypad of their own can do that in this release, \
          the next one asks for PINs; use another key than {}, or accept a touch: enrol with \
-         --touch-only and set user_verification = \"discouraged\" in {CONFIG}",
+         --touch-only, and let the service's table in {CONFIG} say user_verification = \
+         \"discouraged\"",
         key.node.display()
     )
 }

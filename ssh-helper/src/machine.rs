@@ -7,6 +7,7 @@ use ceremony::credential_file::{CredentialFile, CredentialFileError, Store};
 use ceremony::policy::{Config, PolicyError};
 use ceremony::signature_counter::SignatureCounters;
 use ceremony::trusted_file::{Reason, Untrusted};
+use nix::errno::Errno;
 
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -56,6 +57,7 @@ pub(crate) fn name_faulty_records(file: &CredentialFile, screen: &mut Screen) {
 pub(crate) fn config() -> Result<Config, Failure> {
     Config::load().map_err(|problem| {
         let what_to_do = match &problem {
+            PolicyError::Untrusted(problem) if may_not_read(problem) => AS_ROOT,
             PolicyError::Untrusted(_) => "put that right as root; until then no key opens anything",
             PolicyError::File { .. } => {
                 "correct that line as root; until then no key opens anything"
@@ -71,7 +73,10 @@ pub(crate) fn config() -> Result<Config, Failure> {
 pub(crate) fn counters(screen: &mut Screen) -> Option<SignatureCounters> {
     SignatureCounters::open()
         .inspect_err(|problem| {
-            screen.say(&format!("Without signature counters, since {problem}."));
+            // They are root's alone; that is no news to anybody else.
+            if nix::unistd::geteuid().is_root() {
+                screen.say(&format!("Without signature counters, since {problem}."));
+            }
         })
         .ok()
 }
@@ -90,13 +95,20 @@ pub(crate) fn hostname() -> Result<String, Failure> {
         })
 }
 
+/// Root may read more than whoever asks.
+const AS_ROOT: &str = "run the same command with sudo";
+
+/// Whether it is only this user who may not read a file.
+fn may_not_read(problem: &Untrusted) -> bool {
+    problem.reason == Reason::Io(Errno::EACCES) && !nix::unistd::geteuid().is_root()
+}
+
 /// Why the credential files cannot be used. Their own sentences say what to do
 /// where a command helps; what is added is what else there is to know.
 pub(crate) fn unusable(problem: &CredentialFileError) -> Failure {
     let what_to_do = match problem {
-        CredentialFileError::Untrusted(_) => {
-            "nothing was changed; put that right as root and try again"
-        }
+        CredentialFileError::Untrusted(problem) if may_not_read(problem) => AS_ROOT,
+        CredentialFileError::Untrusted(_) => "put that right as root and try again",
         CredentialFileError::CannotWrite(_) => {
             "what was in force before still is; put that right and try again"
         }

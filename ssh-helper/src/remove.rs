@@ -37,8 +37,8 @@ pub(crate) fn remove(wanted: &cli::Remove, screen: &mut Screen) -> Result<(), Fa
     machine::name_faulty_records(&file, screen);
     if file.credentials().next().is_none() {
         screen.say(&format!(
-            "That was the last key of {0}. Wherever a key is required, {0} can no longer log in; \
-             keep this root shell open until that is what you want.",
+            "That was the last key of {0}. Wherever a key is required, {0} can no longer log in: \
+             unless that is what you want, open a root shell (sudo -i) before you close this terminal.",
             account.name
         ));
     }

@@ -26,10 +26,10 @@ pub(crate) fn test(wanted: &cli::Test, screen: &mut Screen) -> Result<(), Failur
     }
     let policy = machine::config()?.for_service(&wanted.service);
     if !policy.covered {
-        screen.say(&format!(
-            "\"{0}\" is not a service of pam-passkey's: no key opens it before {CONFIG} has a \
-             table [service.{0}].",
-            printable(&wanted.service, 64)
+        let service = printable(&wanted.service, 64);
+        return Err(Failure::new(
+            format!("no key opens the service \"{service}\": pam_passkey does not cover it"),
+            format!("cover it by a table [service.{service}] in {CONFIG}, without enabled = false"),
         ));
     }
     let file = match machine::store_to_read()? {
@@ -44,7 +44,7 @@ pub(crate) fn test(wanted: &cli::Test, screen: &mut Screen) -> Result<(), Failur
     if credentials.is_empty() {
         return Err(Failure::new(
             format!("no keys enrolled for {}", account.name),
-            "enrol one with: sudo passkey enroll",
+            whose_account::how_to_enroll(&account),
         ));
     }
     let counters = machine::counters(screen);
@@ -103,7 +103,10 @@ fn refuse_what_is_there(path: &Path) -> Result<(), Failure> {
     match fs::symlink_metadata(path) {
         Err(problem) if problem.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(problem) => Err(not_written(path, &problem)),
-        Ok(_) => Err(not_written(path, &io::ErrorKind::AlreadyExists.into())),
+        Ok(_) => Err(not_written(
+            path,
+            &io::Error::from_raw_os_error(nix::libc::EEXIST),
+        )),
     }
 }
 

@@ -7,31 +7,24 @@ use ceremony::policy::{Config, Policy};
 
 use crate::machine::CONFIG;
 
-/// What to write where; nothing where `config` says it already.
+/// What it must say for sudo, and what holds elsewhere; nothing where `config`
+/// takes a touch already. Never "for all services at once": whoever enrols a
+/// key for sudo has not thought of the login screen.
 pub(crate) fn advice(config: &Config) -> Vec<String> {
     let demands = |policy: Policy| policy.user_verification == UserVerification::Required;
+    let mut lines = Vec::new();
+    if demands(config.for_service("sudo")) {
+        lines.push(format!(
+            "sudo asks for more than a touch. To let this key in there, {CONFIG} must say:"
+        ));
+        lines.push("    [service.sudo]".to_owned());
+        lines.push("    user_verification = \"discouraged\"".to_owned());
+    }
     // No PAM service is called that, so what holds for it are the defaults.
-    let by_default = demands(config.for_service("passkey enroll"));
-    let by_sudo = demands(config.for_service("sudo"));
-    let (whom, place) = match (by_default, by_sudo) {
-        (false, false) => return Vec::new(),
-        (false, true) => ("sudo", "under [service.sudo]"),
-        (true, false) => (
-            "every service without a table of its own",
-            "above all tables",
-        ),
-        (true, true) => (
-            "sudo and every service without a table of its own",
-            "under [service.sudo] for sudo, above all tables for the others",
-        ),
-    };
-    vec![
-        format!(
-            "The policy asks for more than a touch for {whom}. To let this key in, put into \
-             {CONFIG}, {place}:"
-        ),
-        "    user_verification = \"discouraged\"".to_owned(),
-    ]
+    if demands(config.for_service("passkey enroll")) {
+        lines.push("Other services take this key only with such a table of their own.".to_owned());
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -47,18 +40,15 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asks_for_more_than_a_touch_is_named() {
+    fn what_sudo_must_say_is_shown_and_others_are_named() {
+        const TABLE: &str = "    [service.sudo]\n    user_verification = \"discouraged\"";
+        const OTHERS: &str = "Other services take this key only with such a table of their own.";
         let sudo = advice_on(&format!("{DISCOURAGED}[service.sudo]\n{REQUIRED}"));
-        assert!(sudo.contains("than a touch for sudo. "), "{sudo}");
-        assert!(sudo.contains(", under [service.sudo]:"), "{sudo}");
-
+        assert!(sudo.contains(TABLE) && !sudo.contains(OTHERS), "{sudo}");
         let others = advice_on(&format!("[service.sudo]\n{DISCOURAGED}"));
-        assert!(others.contains("than a touch for every service without a table of its own. "));
-        assert!(others.contains(", above all tables:"), "{others}");
-
+        assert_eq!(others, OTHERS);
         let both = advice_on("");
-        assert!(both.contains("for sudo and every service without a table of its own. "));
-        assert!(both.contains("under [service.sudo] for sudo, above all tables for the others:"));
+        assert!(both.contains(TABLE) && both.contains(OTHERS), "{both}");
     }
 
     #[test]

@@ -131,6 +131,19 @@ impl NotAllowed {
     }
 }
 
+/// What to type so that `account` has a key.
+pub(crate) fn how_to_enroll(account: &Account) -> String {
+    match to_look_at(None) {
+        Ok(own) if own == *account && own.uid != 0 => {
+            "enrol one with: sudo passkey enroll".to_owned()
+        }
+        _ => format!(
+            "enrol one from a root shell: passkey enroll --user {}",
+            account.name
+        ),
+    }
+}
+
 fn named(name: &str) -> Result<Account, Failure> {
     Account::by_name(name).map_err(|problem| no_account(&problem, &format!("--user {name:?}")))
 }

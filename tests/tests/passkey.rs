@@ -79,6 +79,29 @@ fn the_first_key_wants_the_accounts_password() {
 }
 
 #[test]
+fn the_readme_shows_what_a_person_sees() {
+    let machine = machine();
+    machine.policy("");
+    let blue = machine.plug_in(VirtualKey::named("Blue Key"));
+    blue.presence(Presence::after_ms(150));
+    let mut enroll = by_alice(&machine, &["enroll", "--name", "blue key", "--touch-only"]).start();
+    enroll.wait_for("Password:");
+    enroll.type_line(ALICE_PASSWORD);
+    enroll.wait_for("[y/N]");
+    enroll.type_line("y");
+    let enrolled = enroll.finish().expect_success();
+
+    let readme = include_str!("../../README.md");
+    let (_, shown) = readme.split_once("[sudo] password for alice:\n").unwrap();
+    let (shown, _) = shown.split_once("\n\n").unwrap();
+    let lines = |text: &str| -> Vec<String> {
+        let text = text.replace("\r", "");
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    };
+    assert_eq!(lines(&enrolled.stdout), lines(shown));
+}
+
+#[test]
 fn nothing_prompts_where_nobody_can_answer() {
     let machine = machine();
     let blue = machine.plug_in(VirtualKey::named("Blue"));
