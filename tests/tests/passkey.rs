@@ -95,7 +95,7 @@ fn the_readme_shows_what_a_person_sees() {
     let (_, shown) = readme.split_once("[sudo] password for alice:\n").unwrap();
     let (shown, _) = shown.split_once("\n\n").unwrap();
     let lines = |text: &str| -> Vec<String> {
-        let text = text.replace("\r", "");
+        let text = text.replace('\r', "");
         text.lines().map(|line| line.trim().to_owned()).collect()
     };
     assert_eq!(lines(&enrolled.stdout), lines(shown));
