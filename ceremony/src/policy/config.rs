@@ -4,15 +4,17 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
 use super::interactive_services::is_interactive_and_local;
+use super::rules::Policy;
 use super::setting::{Fault, Setting, Value};
-use super::{Policy, PolicyError};
+use crate::credential::printable;
 use crate::trusted_file::strict_toml::{self, Entry, did_you_mean, quoted};
-use crate::trusted_file::{CONFIGURATION, TrustedDir};
+use crate::trusted_file::{CONFIGURATION, TrustedDir, Untrusted, shown};
 
 /// Everything `config.toml` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -133,6 +135,49 @@ fn check_service_name(name: &str) -> Result<(), Fault> {
         return Err(Fault::NotAService(quoted(name)));
     }
     Ok(())
+}
+
+/// Why there is no policy, and therefore no login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicyError {
+    /// The file or its directory may not be believed.
+    Untrusted(Untrusted),
+    /// A line of `config.toml` is not right.
+    File {
+        /// Where the file is.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong.
+        fault: Fault,
+    },
+    /// An argument of the module is not right.
+    Argument {
+        /// The argument as it was given.
+        argument: String,
+        /// What is wrong.
+        fault: Fault,
+    },
+}
+
+impl From<Untrusted> for PolicyError {
+    fn from(problem: Untrusted) -> Self {
+        Self::Untrusted(problem)
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Untrusted(problem) => problem.fmt(f),
+            Self::File { path, line, fault } => write!(f, "{}:{line}: {fault}", shown(path)),
+            Self::Argument { argument, fault } => {
+                write!(f, "module argument {}: {fault}", printable(argument, 80))
+            }
+        }
+    }
 }
 
 #[cfg(test)]

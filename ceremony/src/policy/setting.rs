@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::{CounterRule, Policy, RemoteSessions, SyncedCredentials, WhenNotEnrolled};
+use super::rules::{CounterRule, Policy, RemoteSessions, SyncedCredentials, WhenNotEnrolled};
 use crate::credential::UserVerification;
 use crate::trusted_file::strict_toml::{did_you_mean, integer, kind, quoted};
 

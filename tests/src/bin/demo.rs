@@ -202,8 +202,8 @@ fn wanted(real: &RealKey) -> bool {
         return false;
     }
     print!(
-        "\n{} is plugged in. Use it instead of a virtual key? It will hold one more\n\
-         credential that nobody needs afterwards. [y/N] ",
+        "\n{} is plugged in. Use it instead of a virtual key?\n\
+         What it makes is forgotten when the demonstration ends. [y/N] ",
         real.name
     );
     let _ = io::stdout().flush();
