@@ -1,11 +1,12 @@
 //! What stands before the first record: the format, and whose file it is.
 #![forbid(unsafe_code)]
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
-use super::CredentialFileError;
 use crate::account::Account;
 use crate::trusted_file::strict_toml::{self, Entry, did_you_mean, integer, kind, quoted};
+use crate::trusted_file::{CannotLock, CannotOpen, CannotWrite, Untrusted, shown};
 
 /// The format we read and write.
 pub(super) const VERSION: i64 = 1;
@@ -67,6 +68,111 @@ pub(super) fn check_head(
         });
     }
     Ok(())
+}
+
+/// Why there is no credential file to speak of. Not one of these means that
+/// the account has no credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialFileError {
+    /// The file or a directory above it may not be believed.
+    Untrusted(Untrusted),
+    /// It could not be written.
+    CannotWrite(CannotWrite),
+    /// Somebody else is writing.
+    CannotLock(CannotLock),
+    /// The head, before the first record, is not right.
+    Head {
+        /// Where the file is.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Of a version that is not made yet.
+    Newer {
+        /// Where the file is.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The version it has.
+        version: i64,
+    },
+    /// Of another account, which had the same name.
+    UidDiffers {
+        /// Where the file is.
+        path: PathBuf,
+        /// The line, counted from 1, in a file that was read.
+        line: Option<usize>,
+        /// The number in the file.
+        found: i64,
+        /// The account of that name now.
+        account: Account,
+    },
+}
+
+impl From<Untrusted> for CredentialFileError {
+    fn from(problem: Untrusted) -> Self {
+        Self::Untrusted(problem)
+    }
+}
+
+impl From<CannotWrite> for CredentialFileError {
+    fn from(problem: CannotWrite) -> Self {
+        Self::CannotWrite(problem)
+    }
+}
+
+impl From<CannotLock> for CredentialFileError {
+    fn from(problem: CannotLock) -> Self {
+        Self::CannotLock(problem)
+    }
+}
+
+impl From<CannotOpen> for CredentialFileError {
+    fn from(problem: CannotOpen) -> Self {
+        match problem {
+            CannotOpen::Untrusted(problem) => problem.into(),
+            CannotOpen::CannotWrite(problem) => problem.into(),
+        }
+    }
+}
+
+impl std::error::Error for CredentialFileError {}
+
+impl fmt::Display for CredentialFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Untrusted(problem) => problem.fmt(f),
+            Self::CannotWrite(problem) => problem.fmt(f),
+            Self::CannotLock(problem) => problem.fmt(f),
+            Self::Head { path, line, reason } => write!(f, "{}:{line}: {reason}", shown(path)),
+            Self::Newer {
+                path,
+                line,
+                version,
+            } => write!(
+                f,
+                "{}:{line}: version {version} was written by a newer pam-passkey; \
+                 this one reads version {VERSION}, update it",
+                shown(path)
+            ),
+            Self::UidDiffers {
+                path,
+                line,
+                found,
+                account,
+            } => write!(
+                f,
+                "{path}{line}: these are credentials of uid {found}, but {name} is uid {uid}; \
+                 an account made anew inherits no keys: remove {path} and enrol again",
+                path = shown(path),
+                line = line.map_or(String::new(), |line| format!(":{line}")),
+                name = account.name,
+                uid = account.uid
+            ),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,12 @@
 //! Where one record ends and the next begins.
 #![forbid(unsafe_code)]
 
+/// The most bytes a credential file can have.
+pub(super) const LONGEST: usize = 256 * 1024;
+
+/// The most credentials an account can have.
+pub(super) const MOST: usize = 64;
+
 /// A part of the file that begins where a table does.
 pub(super) struct Chunk<'t> {
     pub(super) text: &'t str,

@@ -9,8 +9,7 @@ use base64ct::{Base64, Encoding};
 use toml::de::{DeTable, DeValue};
 use toml::value::Datetime;
 
-use super::CannotAdd;
-use super::parts::Chunk;
+use super::parts::{Chunk, LONGEST, MOST};
 use crate::credential::{
     Aaguid, Credential, CredentialId, CredentialName, InvalidCredentialName, UserVerification,
 };
@@ -298,6 +297,43 @@ fn write_credential(credential: &Credential) -> Result<String, InvalidPublicKey>
 }
 
 /// Credentials for the unit tests of this room.
+/// Why a credential was not added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CannotAdd {
+    /// The credential is enrolled already, under this name.
+    SameKey(CredentialName),
+    /// Another credential has this name.
+    SameName(CredentialName),
+    /// There are [`MOST`] already, or the file would be too long.
+    Full,
+    /// The public key has no text.
+    PublicKey(InvalidPublicKey),
+    /// What would be written could not be read again, for this reason.
+    Unreadable(String),
+}
+
+impl std::error::Error for CannotAdd {}
+
+impl fmt::Display for CannotAdd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SameKey(name) => write!(f, "this credential is already enrolled as \"{name}\""),
+            Self::SameName(name) => write!(
+                f,
+                "there is already a key called \"{name}\"; choose another name or remove that one"
+            ),
+            Self::Full => write!(
+                f,
+                "an account has at most {MOST} credentials in {LONGEST} bytes; remove one first"
+            ),
+            Self::PublicKey(problem) => problem.fmt(f),
+            Self::Unreadable(reason) => {
+                write!(f, "the credential could not be written down: {reason}")
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 pub(super) mod samples {
     use super::*;

@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{CredentialFile, CredentialFileError};
+use super::file::CredentialFile;
+use super::head::CredentialFileError;
 use crate::account::Account;
 use crate::trusted_file::{CONFIGURATION, Lock, ROOT, Reason, STATE, TrustedDir, Untrusted};
 

@@ -13,9 +13,9 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, fstat};
 
-use super::{
-    CAREFULLY, CannotWrite, Deed, Kind, Reason, TrustedDir, Untrusted, check, errno_of, shown,
-};
+use super::dir::{CAREFULLY, Kind, TrustedDir, check, errno_of};
+use super::untrusted::{Reason, Untrusted, shown};
+use super::writing::{CannotWrite, Deed};
 use crate::credential::printable;
 
 /// How often a held lock is tried again.

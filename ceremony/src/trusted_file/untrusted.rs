@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use super::shown;
+use crate::credential::printable;
 
 /// A file or directory that may not be believed, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +118,11 @@ impl fmt::Display for Untrusted {
             Reason::Io(errno) => write!(f, "{path} could not be read: {}", errno.desc()),
         }
     }
+}
+
+/// A path as a message may show it: a user's name is part of some.
+pub(crate) fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy(), 4096)
 }
 
 #[cfg(test)]

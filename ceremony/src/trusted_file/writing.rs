@@ -13,9 +13,8 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{Mode, fchmod, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, mkdir, unlinkat};
 
-use super::{
-    CAREFULLY, Kind, ROOT, Reason, TrustedDir, Untrusted, check, errno_of, is_file_name, shown,
-};
+use super::dir::{CAREFULLY, Kind, ROOT, TrustedDir, check, errno_of, is_file_name};
+use super::untrusted::{Reason, Untrusted, shown};
 
 impl TrustedDir {
     /// Opens the directory at `path`, made with `mode` where there is none.
