@@ -304,7 +304,7 @@ pub enum CannotAdd {
     SameKey(CredentialName),
     /// Another credential has this name.
     SameName(CredentialName),
-    /// There are [`MOST`] already, or the file would be too long.
+    /// There are [`CredentialFile::MOST`](super::CredentialFile::MOST) already, or the file would be too long.
     Full,
     /// The public key has no text.
     PublicKey(InvalidPublicKey),
