@@ -192,6 +192,40 @@ fn a_key_that_is_not_enrolled_is_refused() {
 }
 
 #[test]
+fn a_node_that_is_another_device_than_sysfs_says_is_not_spoken_to() {
+    let machine = Machine::lived_on();
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    machine
+        .sh("echo 1:3 > /sys/class/hidraw/hidraw0/dev")
+        .output()
+        .expect_success();
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(&login, Pam::AuthErr, "its node belongs to another device");
+    assert!(blue.commands().is_empty());
+}
+
+#[test]
+fn a_screen_locker_that_runs_as_the_user_needs_the_node_alone() {
+    if !privilege().has_other_users() {
+        println!("skipped: there is only one user here");
+        return;
+    }
+    let machine = Machine::lived_on();
+    machine.service("kde", &format!("auth required {MODULE}\n"));
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    let locked = machine.login("kde", "alice").as_alice().run();
+    assert_outcome(
+        &locked,
+        Pam::AuthinfoUnavail,
+        "\"Bench Key\" (/dev/hidraw0) is plugged in, but this program may not use it.",
+    );
+    blue.node_mode(0o666); // what udev gives the user at the seat
+    let opened = machine.login("kde", "alice").as_alice().run();
+    assert_outcome(&opened, Pam::Success, "Touch \"blue key\" (30 s).");
+    assert_logged(&opened, "a signature counter is not kept");
+}
+
+#[test]
 fn another_users_key_is_refused() {
     let machine = Machine::lived_on();
     drop(machine.enrolled("alice", "blue key", &[]));

@@ -296,7 +296,6 @@ fn write_credential(credential: &Credential) -> Result<String, InvalidPublicKey>
     .join("\n"))
 }
 
-/// Credentials for the unit tests of this room.
 /// Why a credential was not added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CannotAdd {
@@ -334,6 +333,7 @@ impl fmt::Display for CannotAdd {
     }
 }
 
+/// Credentials for the unit tests of this room.
 #[cfg(test)]
 pub(super) mod samples {
     use super::*;

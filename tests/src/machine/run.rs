@@ -2,8 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+use std::fs::Permissions;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -110,7 +112,11 @@ impl<'m> Run<'m> {
 
     /// The file to be laid over its `/proc/self/cgroup`.
     fn cgroup(&self) -> NamedTempFile {
-        let cgroup = NamedTempFile::new().expect("a file for the cgroup");
+        // Everybody reads /proc/self/cgroup.
+        let cgroup = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile()
+            .expect("a file for the cgroup");
         self.session
             .write(&self.machine.path("/run"), cgroup.path());
         cgroup
