@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::machine::{MODULE, Machine, PluggedIn};
+use crate::machine::{MODULE, Machine, PluggedIn, Run};
 use crate::ssh_keygen::{self, Verdict};
 use crate::virtual_key::{Presence, VirtualKey};
 
@@ -46,6 +46,11 @@ impl Machine {
             .expect_success();
     }
 
+    /// The program `passkey`, typed in a root shell that sudo did not open.
+    pub fn passkey<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Run<'_> {
+        self.run(["passkey"].into_iter().chain(arguments))
+    }
+
     /// Plugs a key in and enrols it as root; the key answers at a touch from then on.
     #[must_use = "a key that nobody holds is pulled out at once"]
     pub fn enrolled(&self, user: &str, name: &str, more: &[&str]) -> PluggedIn {
@@ -57,16 +62,8 @@ impl Machine {
     /// Enrols a key that is plugged in.
     pub fn enroll(&self, key: &PluggedIn, user: &str, name: &str, more: &[&str]) {
         key.presence(Presence::after_ms(150));
-        let command = [
-            "passkey",
-            "enroll",
-            "--touch-only",
-            "--user",
-            user,
-            "--name",
-            name,
-        ];
-        self.run(command.into_iter().chain(more.iter().copied()))
+        let command = ["enroll", "--touch-only", "--user", user, "--name", name];
+        self.passkey(command.into_iter().chain(more.iter().copied()))
             .output()
             .expect_success();
         key.forget_transactions();

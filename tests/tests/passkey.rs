@@ -107,7 +107,7 @@ fn nothing_prompts_where_nobody_can_answer() {
     let blue = machine.plug_in(VirtualKey::named("Blue"));
     let without_a_terminal = || {
         machine
-            .run(["passkey", "enroll", "--touch-only"])
+            .passkey(["enroll", "--touch-only"])
             .env("SUDO_UID", "1000")
             .stdin(format!("{ALICE_PASSWORD}\ny\n"))
             .output()
@@ -231,7 +231,7 @@ fn a_second_key_wants_a_touch_of_the_first() {
             .contains("\"blue key\" vouches for the new key.")
     );
     let list = machine
-        .run(["passkey", "list", "--user", "alice"])
+        .passkey(["list", "--user", "alice"])
         .output()
         .expect_success();
     for name in ["blue key", "spare key"] {
@@ -245,8 +245,7 @@ fn a_key_that_is_enrolled_already_is_not_enrolled_twice() {
     let blue = machine.enrolled("alice", "blue key", &[]);
     let before = machine.read(ALICE_FILE);
     let ended = machine
-        .run([
-            "passkey",
+        .passkey([
             "enroll",
             "--touch-only",
             "--user",
@@ -291,7 +290,7 @@ fn on_anybodys_behalf_a_proof_is_asked_for() {
     let blue = machine.plug_in(VirtualKey::named("Blue"));
     for (through, variable, bob) in FOR_BOB {
         let run = machine
-            .run(["passkey", "enroll", "--touch-only"])
+            .passkey(["enroll", "--touch-only"])
             .env(variable, bob)
             .on_a_terminal();
         let ended = answering(run, &[("Password:", ALICE_PASSWORD)]);
@@ -313,7 +312,7 @@ fn where_sudo_and_doas_disagree_nobody_stands_behind() {
         "SUDO_UID and DOAS_USER name different accounts",
     );
     let listed = machine
-        .run(["passkey", "list"])
+        .passkey(["list"])
         .env("SUDO_UID", "1000")
         .env("DOAS_USER", "bob")
         .output();
@@ -326,7 +325,7 @@ fn of_several_keys_none_is_enrolled_by_chance() {
     let one = machine.plug_in(VirtualKey::named("One"));
     let two = machine.plug_in(VirtualKey::named("Two"));
     let ended = machine
-        .run(["passkey", "enroll", "--touch-only", "--user", "alice"])
+        .passkey(["enroll", "--touch-only", "--user", "alice"])
         .output();
     assert_refused(&machine, &ended, "\"One\" (/dev/hidraw0)");
     assert!(ended.stderr.contains("\"Two\" (/dev/hidraw1)"));
@@ -337,8 +336,7 @@ fn of_several_keys_none_is_enrolled_by_chance() {
 fn without_a_key_it_waits_visibly_and_then_says_so() {
     let machine = machine();
     let ended = machine
-        .run([
-            "passkey",
+        .passkey([
             "enroll",
             "--touch-only",
             "--user",
@@ -358,8 +356,7 @@ fn a_touch_denied_or_never_given_enrols_nothing() {
         let blue = machine.plug_in(VirtualKey::named("Blue"));
         blue.presence(presence);
         let ended = machine
-            .run([
-                "passkey",
+            .passkey([
                 "enroll",
                 "--touch-only",
                 "--user",
@@ -382,9 +379,7 @@ fn a_key_that_cannot_verify_its_person_is_told_what_to_type() {
     ] {
         let key = machine.plug_in(key);
         key.presence(Presence::after_ms(150));
-        let ended = machine
-            .run(["passkey", "enroll", "--user", "alice"])
-            .output();
+        let ended = machine.passkey(["enroll", "--user", "alice"]).output();
         assert_refused(&machine, &ended, "--touch-only");
     }
 }
@@ -395,7 +390,7 @@ fn the_new_credential_logs_in_once_before_it_is_recorded() {
     let blue = machine.plug_in(VirtualKey::named("Blue").attested_by(&Attestation::of_the_bench()));
     blue.presence(Presence::after_ms(150));
     let enrolled = machine
-        .run(["passkey", "enroll", "--touch-only", "--user", "alice"])
+        .passkey(["enroll", "--touch-only", "--user", "alice"])
         .output()
         .expect_success();
     assert_eq!(
@@ -423,8 +418,7 @@ fn a_relying_party_of_ssh_is_refused() {
     let machine = machine();
     let _blue = machine.plug_in(VirtualKey::named("Blue"));
     let ended = machine
-        .run([
-            "passkey",
+        .passkey([
             "enroll",
             "--touch-only",
             "--user",
@@ -470,7 +464,7 @@ fn a_record_that_cannot_be_read_survives_enrolment_and_removal() {
     drop(machine.enrolled("alice", "spare key", &[]));
     for name in ["blue key", "spare key"] {
         machine
-            .run(["passkey", "remove", "--user", "alice", name])
+            .passkey(["remove", "--user", "alice", name])
             .output()
             .expect_success();
     }
@@ -483,14 +477,7 @@ fn a_test_login_says_which_key_answered_and_leaves_a_receipt() {
     let machine = machine();
     let _blue = machine.enrolled("alice", "blue key", &[]);
     let tested = machine
-        .run([
-            "passkey",
-            "test",
-            "--user",
-            "alice",
-            "--receipt",
-            "/root/receipt",
-        ])
+        .passkey(["test", "--user", "alice", "--receipt", "/root/receipt"])
         .output()
         .expect_success();
     assert!(tested.stdout.contains("blue key"), "{tested:#?}");
@@ -501,14 +488,7 @@ fn a_test_login_says_which_key_answered_and_leaves_a_receipt() {
     assert!(verdict.is_good, "{verdict:?}");
 
     let again = machine
-        .run([
-            "passkey",
-            "test",
-            "--user",
-            "alice",
-            "--receipt",
-            "/root/receipt",
-        ])
+        .passkey(["test", "--user", "alice", "--receipt", "/root/receipt"])
         .output();
     assert_eq!(again.code(), Some(1), "a file in the way is left alone");
     assert_eq!(machine.read("/root/receipt").unwrap(), line);
@@ -521,7 +501,7 @@ fn only_root_enrols() {
     }
     let machine = machine();
     let ended = machine
-        .run(["passkey", "enroll", "--touch-only"])
+        .passkey(["enroll", "--touch-only"])
         .as_alice()
         .output();
     assert_refused(&machine, &ended, "run: sudo passkey enroll");
