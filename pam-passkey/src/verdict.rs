@@ -187,30 +187,19 @@ impl Outcome {
                 Level::Info,
                 format!("user={} has no key enrolled", account.name),
             ),
-            Self::NoGoodRecord { path } => Verdict::silent(PamResultCode::PAM_SERVICE_ERR)
-                .saying(ASK_ADMINISTRATOR)
-                .logging(
-                    Level::Error,
-                    format!("{}: not one usable credential", path.display()),
-                ),
+            Self::NoGoodRecord { path } => {
+                out_of_order(format!("{}: not one usable credential", path.display()))
+            }
             Self::Remote { account, why } => Verdict::silent(PamResultCode::PAM_AUTHINFO_UNAVAIL)
                 .telling("Security keys let in only people in front of this machine.")
                 .logging(
                     Level::Notice,
                     format!("user={} refused: not at this machine ({why})", account.name),
                 ),
-            Self::Policy(problem) => Verdict::silent(PamResultCode::PAM_SERVICE_ERR)
-                .saying(ASK_ADMINISTRATOR)
-                .logging(Level::Error, problem.to_string()),
-            Self::Store(problem) => Verdict::silent(PamResultCode::PAM_SERVICE_ERR)
-                .saying(ASK_ADMINISTRATOR)
-                .logging(Level::Error, problem.to_string()),
-            Self::NoCounter(problem) => Verdict::silent(PamResultCode::PAM_SERVICE_ERR)
-                .saying(ASK_ADMINISTRATOR)
-                .logging(Level::Error, problem.to_string()),
-            Self::NoChallenge(problem) => Verdict::silent(PamResultCode::PAM_SERVICE_ERR)
-                .saying(ASK_ADMINISTRATOR)
-                .logging(Level::Error, problem.to_string()),
+            Self::Policy(problem) => out_of_order(problem.to_string()),
+            Self::Store(problem) => out_of_order(problem.to_string()),
+            Self::NoCounter(problem) => out_of_order(problem.to_string()),
+            Self::NoChallenge(problem) => out_of_order(problem.to_string()),
             Self::Refused { account, refused } => refused_verdict(&account, &refused),
             Self::Bug => Verdict::silent(PamResultCode::PAM_SERVICE_ERR).logging(
                 Level::Error,
@@ -241,6 +230,13 @@ impl Accepted {
                 .logging(Level::Warning, format!("{line}; CLONE ALARM: {alarm}")),
         }
     }
+}
+
+/// What only an administrator can mend: `line` says what.
+fn out_of_order(line: String) -> Verdict {
+    Verdict::silent(PamResultCode::PAM_SERVICE_ERR)
+        .saying(ASK_ADMINISTRATOR)
+        .logging(Level::Error, line)
 }
 
 /// The same sentence for somebody unknown as for somebody without a key: a

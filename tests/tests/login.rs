@@ -223,6 +223,14 @@ fn a_screen_locker_that_runs_as_the_user_needs_the_node_alone() {
     let opened = machine.login("kde", "alice").as_alice().run();
     assert_outcome(&opened, Pam::Success, "Touch \"blue key\" (30 s).");
     assert_logged(&opened, "a signature counter is not kept");
+
+    machine.policy("user_verification = \"discouraged\"\ncounter = \"refuse\"\n");
+    let uncounted = machine.login("kde", "alice").as_alice().run();
+    assert_outcome(
+        &uncounted,
+        Pam::ServiceErr,
+        "Security keys cannot be used now",
+    );
 }
 
 #[test]
