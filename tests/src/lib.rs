@@ -27,6 +27,10 @@
 )]
 #![forbid(unsafe_code)]
 
+// The macros of sk-cbor name it.
+extern crate alloc;
+
+pub mod counts;
 mod hidraw;
 pub mod household;
 pub mod login;
@@ -39,4 +43,6 @@ pub mod virtual_key;
 
 pub use login::{Pam, Style};
 pub use machine::{Machine, Session};
-pub use virtual_key::{Attestation, Command, Presence, Reply, VirtualKey};
+#[cfg(feature = "built-in-uv")]
+pub use virtual_key::Fingerprint;
+pub use virtual_key::{Attestation, Command, Presence, Profile, Reply, VirtualKey};

@@ -8,9 +8,18 @@
 #![forbid(unsafe_code)]
 
 mod attestation;
+mod channel;
+mod disguise;
+#[cfg(feature = "built-in-uv")]
+mod fingerprint;
 mod firmware;
+mod get_info;
 mod journal;
+mod message;
 mod presence;
+mod profile;
+mod request;
+mod rogue;
 mod storage;
 mod wire;
 
@@ -27,12 +36,22 @@ use opensk::api::persist::{AttestationId, Persist};
 use sha2::{Digest, Sha256};
 
 pub use attestation::Attestation;
-pub use journal::{Command, Reply, Transaction};
+pub use channel::{Channel, descriptors, member};
+#[cfg(feature = "built-in-uv")]
+pub use fingerprint::Fingerprint;
+pub use get_info::GetInfo;
+pub use journal::{Reply, Transaction};
 pub use presence::Presence;
+pub use profile::Profile;
+pub use request::Command;
 pub use wire::Report;
 
+use disguise::{Busy, Disguise};
+#[cfg(feature = "built-in-uv")]
+use fingerprint::FingerprintScript;
 use journal::Journal;
 use presence::Script;
+use profile::Quirk;
 use storage::Storage;
 use wire::Wire;
 
@@ -44,6 +63,10 @@ pub struct VirtualKey {
     journal: Arc<Journal>,
     storage: Storage,
     customization: CustomizationImpl,
+    profile: Profile,
+    busy: Busy,
+    #[cfg(feature = "built-in-uv")]
+    fingerprint: FingerprintScript,
 }
 
 impl VirtualKey {
@@ -57,7 +80,13 @@ impl VirtualKey {
             journal: Arc::new(Journal::new()),
             storage: Storage::default(),
             customization: DEFAULT_CUSTOMIZATION,
+            profile: Profile::fido_2_1(),
+            busy: Busy::default(),
+            #[cfg(feature = "built-in-uv")]
+            fingerprint: FingerprintScript::new(Fingerprint::Matches),
         };
+        #[cfg(feature = "built-in-uv")]
+        fingerprint::enrol_owner(&key.storage);
         // U2F knows no self attestation: a key without a certificate could not register at all.
         key.store_attestation(&Attestation::of_the_bench());
         key
@@ -68,6 +97,9 @@ impl VirtualKey {
     pub fn kept_in(self, state_file: &Path) -> Self {
         self.storage.keep_in(state_file);
         self.store_attestation(&Attestation::of_the_bench());
+        self.apply_force_pin_change();
+        #[cfg(feature = "built-in-uv")]
+        fingerprint::enrol_owner(&self.storage);
         self
     }
 
@@ -101,6 +133,16 @@ impl VirtualKey {
             .clone()
             .set_pin(hash, code_points)
             .expect("memory takes a PIN");
+        self.apply_force_pin_change();
+        self
+    }
+
+    /// Makes it a key with other firmware. Without this it is opensk as it is.
+    #[must_use]
+    pub fn posing_as(mut self, profile: Profile) -> Self {
+        profile.configure(&mut self.customization);
+        self.profile = profile;
+        self.apply_force_pin_change();
         self
     }
 
@@ -132,6 +174,19 @@ impl VirtualKey {
         self.script.set(presence);
     }
 
+    /// Scripts the fingerprint sensor, from now on and also in the middle of a wait.
+    #[cfg(feature = "built-in-uv")]
+    pub fn fingerprint(&self, fingerprint: Fingerprint) {
+        self.fingerprint.set(fingerprint);
+    }
+
+    /// How many wrong fingers the sensor takes before it is blocked.
+    #[cfg(feature = "built-in-uv")]
+    pub fn uv_tries_left(&self) -> u8 {
+        let fails = self.storage.uv_fails().expect("memory gives its count");
+        self.customization.max_uv_retries.saturating_sub(fails)
+    }
+
     /// Blocks until the key waits for a touch; fails the test if it does not within ten seconds.
     pub fn wait_until_it_blinks(&self) {
         assert!(
@@ -140,6 +195,27 @@ impl VirtualKey {
             self.name,
             self.commands()
         );
+    }
+
+    /// From now on, and for so long, the key serves another program: every CBOR message gets
+    /// `ERR_CHANNEL_BUSY`.
+    pub fn busy_for(&self, duration: Duration) {
+        self.busy.lasts(duration);
+    }
+
+    /// How many wrong PINs the key takes before it is blocked for good.
+    pub fn pin_tries_left(&self) -> u8 {
+        let fails = self.storage.pin_fails().expect("memory gives its count");
+        self.customization.max_pin_retries.saturating_sub(fails)
+    }
+
+    /// Makes it a key on which that many PIN tries are left, as if others had been at it.
+    pub fn set_pin_tries_left(&self, tries: u8) {
+        let mut storage = self.storage.clone();
+        storage.reset_pin_retries().expect("memory takes a count");
+        for _ in tries..self.customization.max_pin_retries {
+            storage.incr_pin_fails().expect("memory takes a count");
+        }
     }
 
     /// Every message the key was sent so far, in order, without the CANCELs.
@@ -180,13 +256,36 @@ impl VirtualKey {
             script,
             storage,
             customization,
+            profile,
+            busy,
+            #[cfg(feature = "built-in-uv")]
+            fingerprint,
             ..
         } = self.clone();
+        let disguise = Disguise::new(profile, busy);
         thread::Builder::new()
             .name(self.name.clone())
-            .spawn(move || firmware::run(&wire, &script, storage, customization))
+            .spawn(move || {
+                firmware::run(
+                    &wire,
+                    &script,
+                    storage,
+                    customization,
+                    disguise,
+                    #[cfg(feature = "built-in-uv")]
+                    fingerprint,
+                );
+            })
             .expect("a thread for the key");
         ours
+    }
+
+    /// opensk takes this mark away with the PIN it was put on, so it is put on anew with each.
+    fn apply_force_pin_change(&self) {
+        if self.profile.has(Quirk::ForcePinChange) {
+            let mut storage = self.storage.clone();
+            storage.force_pin_change().expect("memory takes a mark");
+        }
     }
 
     fn store_attestation(&self, attestation: &Attestation) {

@@ -9,11 +9,18 @@ use opensk::api::clock::Clock;
 use opensk::api::crypto::software_crypto::SoftwareCrypto;
 use opensk::api::customization::CustomizationImpl;
 use opensk::api::key_store;
+use opensk::api::persist::Persist as _;
 use opensk::api::rng::{Rng, rand_core};
+use opensk::ctap::{Channel, check_user_presence};
 use opensk::env::Env;
 use opensk::{Ctap, Transport};
 
+use super::disguise::Disguise;
+#[cfg(feature = "built-in-uv")]
+use super::fingerprint::{FingerprintScript, Sensor};
+use super::message::{Assembly, Message};
 use super::presence::{Finger, Script};
+use super::profile::Pin;
 use super::storage::Storage;
 use super::wire::{Arrival, Plug, Wire};
 
@@ -26,23 +33,38 @@ pub(super) fn run(
     script: &Script,
     storage: Storage,
     customization: CustomizationImpl,
+    disguise: Disguise,
+    #[cfg(feature = "built-in-uv")] fingerprint: FingerprintScript,
 ) {
+    let mut leaving = Assembly::default();
     let mut ctap = Ctap::new(Board {
         finger: Finger {
             script: script.clone(),
             wire: Arc::clone(wire),
         },
         plug: Plug(Arc::clone(wire)),
+        #[cfg(feature = "built-in-uv")]
+        sensor: Sensor {
+            fingerprint,
+            touch: script.clone(),
+            wire: Arc::clone(wire),
+            storage: storage.clone(),
+            channel: 0,
+            broken_off: None,
+        },
         storage,
         customization,
+        disguise,
         rng: OsRandom,
         clock: Uptime,
     });
     loop {
         match wire.receive(IDLE) {
             Arrival::Report(report) => {
-                for reply in ctap.process_hid_packet(&report, Transport::MainHid) {
-                    wire.send(&reply);
+                for packet in ctap.process_hid_packet(&report, Transport::MainHid) {
+                    if let Some(answer) = leaving.add(&packet) {
+                        send(wire, &mut ctap, answer);
+                    }
                 }
             }
             Arrival::Nothing => {}
@@ -55,11 +77,29 @@ pub(super) fn run(
     script.stop_waiting();
 }
 
+/// Sends an answer as the key's disguise has it.
+fn send(wire: &Wire, ctap: &mut Ctap<Board>, answer: Message) {
+    let mut answer = ctap.env().disguise.reword(answer);
+    if ctap.env().disguise.keeps_it_until_touched(&answer) {
+        let channel = Channel::MainHid(answer.channel.to_be_bytes());
+        // opensk's own wait, so that keepalives, CANCEL and other channels are seen to.
+        if let Err(status) = check_user_presence(ctap.env(), channel) {
+            answer.bytes = vec![status as u8];
+        }
+    }
+    for packet in answer.packets() {
+        wire.send(&packet);
+    }
+}
+
 struct Board {
     finger: Finger,
     plug: Plug,
+    #[cfg(feature = "built-in-uv")]
+    sensor: Sensor,
     storage: Storage,
     customization: CustomizationImpl,
+    disguise: Disguise,
     rng: OsRandom,
     clock: Uptime,
 }
@@ -76,6 +116,8 @@ impl Env for Board {
     type HidConnection = Plug;
     type Clock = Uptime;
     type Crypto = SoftwareCrypto;
+    #[cfg(feature = "built-in-uv")]
+    type Fingerprint = Sensor;
 
     fn rng(&mut self) -> &mut OsRandom {
         &mut self.rng
@@ -83,6 +125,11 @@ impl Env for Board {
 
     fn user_presence(&mut self) -> &mut Finger {
         &mut self.finger
+    }
+
+    #[cfg(feature = "built-in-uv")]
+    fn fingerprint(&mut self) -> &mut Sensor {
+        &mut self.sensor
     }
 
     fn persist(&mut self) -> &mut Storage {
@@ -107,6 +154,21 @@ impl Env for Board {
 
     fn hid_connection(&mut self) -> &mut Plug {
         &mut self.plug
+    }
+
+    /// opensk asks this before it reads a CBOR message.
+    fn process_vendor_command(&mut self, bytes: &[u8], channel: Channel) -> Option<Vec<u8>> {
+        let Channel::MainHid(channel) = channel;
+        let pin = match self.storage.pin_hash() {
+            Ok(None) => Pin::NotSet,
+            Ok(Some(_)) | Err(_) => Pin::Set,
+        };
+        let channel = u32::from_be_bytes(channel);
+        #[cfg(feature = "built-in-uv")]
+        {
+            self.sensor.channel = channel;
+        }
+        self.disguise.answer(channel, bytes, pin)
     }
 
     /// A reset is allowed within ten seconds of plugging in, as on a real key.

@@ -8,6 +8,8 @@ use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::message::{Assembly, CBOR, ERROR, KEEPALIVE, head};
+use super::request::{Command, Request};
 use super::wire::Report;
 
 /// One CTAPHID message from the host, and what became of it.
@@ -19,38 +21,22 @@ pub struct Transaction {
     pub channel: u32,
     /// What was asked.
     pub command: Command,
+    /// Of `clientPIN` and other commands that have some, the subcommand.
+    pub subcommand: Option<u8>,
+    /// Whether it was an assertion without a touch: `up` false.
+    pub silent: bool,
+    /// Whether it was an assertion or a credential asked for with a pinUvAuthParam.
+    pub pin_uv_auth: bool,
+    /// Whether the key itself was to verify its user: `uv` true.
+    pub uv: bool,
+    /// How many credential ids its allowList or excludeList held.
+    pub ids: usize,
     /// Length of the message in bytes; for CBOR, the command byte included.
     pub length: usize,
     /// Keepalives sent while it was worked on: the key blinks from the first one.
     pub keepalives: u32,
     /// What the key answered; `None` while it works, for CANCEL, and after an unplugging.
     pub reply: Option<Reply>,
-}
-
-/// CTAPHID's commands, with CTAP2's in place of the envelope CBOR.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "they are the specification's names")]
-pub enum Command {
-    Init,
-    Ping,
-    Msg,
-    Lock,
-    Wink,
-    Cancel,
-    MakeCredential,
-    GetAssertion,
-    GetInfo,
-    ClientPin,
-    Reset,
-    GetNextAssertion,
-    CredentialManagement,
-    Selection,
-    LargeBlobs,
-    Config,
-    /// A CBOR command this bench has no name for.
-    OtherCbor(u8),
-    /// A CTAPHID command this bench has no name for.
-    Other(u8),
 }
 
 /// How the key answered a message.
@@ -64,43 +50,32 @@ pub enum Reply {
     Done,
 }
 
-impl Command {
-    fn of(hid_command: u8, first_byte: u8) -> Self {
-        match (hid_command, first_byte) {
-            (0x01, _) => Self::Ping,
-            (0x03, _) => Self::Msg,
-            (0x04, _) => Self::Lock,
-            (0x06, _) => Self::Init,
-            (0x08, _) => Self::Wink,
-            (0x11, _) => Self::Cancel,
-            (0x10, 0x01) => Self::MakeCredential,
-            (0x10, 0x02) => Self::GetAssertion,
-            (0x10, 0x04) => Self::GetInfo,
-            (0x10, 0x06) => Self::ClientPin,
-            (0x10, 0x07) => Self::Reset,
-            (0x10, 0x08) => Self::GetNextAssertion,
-            (0x10, 0x0A) => Self::CredentialManagement,
-            (0x10, 0x0B) => Self::Selection,
-            (0x10, 0x0C) => Self::LargeBlobs,
-            (0x10, 0x0D) => Self::Config,
-            (0x10, other) => Self::OtherCbor(other),
-            (other, _) => Self::Other(other),
-        }
-    }
-}
-
 impl fmt::Display for Transaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             at,
             channel,
             command,
+            subcommand,
+            silent,
+            pin_uv_auth,
+            uv,
+            ids: _,
             length,
             keepalives,
             reply,
         } = self;
         let at = at.as_millis();
-        write!(f, "{at:>7} ms  {channel:08x}  {command:?}, {length} bytes")?;
+        write!(f, "{at:>7} ms  {channel:08x}  {command:?}")?;
+        if let Some(subcommand) = subcommand {
+            write!(f, " {subcommand:#04x}")?;
+        }
+        for (is_so, word) in [(silent, "up=false"), (uv, "uv"), (pin_uv_auth, "pinUvAuth")] {
+            if *is_so {
+                write!(f, " {word}")?;
+            }
+        }
+        write!(f, ", {length} bytes")?;
         match reply {
             Some(Reply::Ctap2(status)) => write!(f, ": status {status:#04x}")?,
             Some(Reply::HidError(code)) => write!(f, ": CTAPHID error {code:#04x}")?,
@@ -122,18 +97,9 @@ pub(super) struct Journal {
 #[derive(Default)]
 struct Pages {
     messages: Vec<Transaction>,
-    /// A message of which packets are still missing: its channel, command, first byte, length
-    /// and how much of it is here.
-    arriving: Option<(u32, u8, u8, usize, usize)>,
+    arriving: Assembly,
     copy_to: Option<File>,
 }
-
-/// Bytes of a message in its first packet, and in each that continues it.
-const FIRST: usize = 57;
-const FURTHER: usize = 59;
-const KEEPALIVE: u8 = 0x3B;
-const ERROR: u8 = 0x3F;
-const CBOR: u8 = 0x10;
 
 impl Journal {
     pub(super) fn new() -> Self {
@@ -159,33 +125,23 @@ impl Journal {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A packet from the host. Listens in only: what is legal is the firmware's to judge.
+    /// A packet from the host.
     pub(super) fn received(&self, report: &Report) {
         let mut pages = self.pages();
-        let packet = Packet::of(report);
-        pages.arriving = match (packet.command, pages.arriving.take()) {
-            (Some(command), _) => Some((packet.channel, command, report[7], packet.length, FIRST)),
-            (None, Some((channel, command, byte, length, here))) if channel == packet.channel => {
-                Some((channel, command, byte, length, here + FURTHER))
-            }
-            // Somebody else's continuation does not disturb the message that is arriving.
-            (None, arriving) => {
-                pages.arriving = arriving;
-                return;
-            }
-        };
-        let Some((channel, command, byte, length, here)) = pages.arriving else {
+        let Some(message) = pages.arriving.add(report) else {
             return;
         };
-        if here < length {
-            return;
-        }
-        pages.arriving = None;
+        let request = Request::of(&message);
         let message = Transaction {
             at: self.began.elapsed(),
-            channel,
-            command: Command::of(command, if length == 0 { 0 } else { byte }),
-            length,
+            channel: message.channel,
+            command: request.command,
+            subcommand: request.subcommand(),
+            silent: request.is_silent(),
+            pin_uv_auth: request.has_pin_uv_auth_param(),
+            uv: request.wants_built_in_uv(),
+            ids: request.ids(),
+            length: request.length,
             keepalives: 0,
             reply: None,
         };
@@ -199,12 +155,11 @@ impl Journal {
     /// A packet to the host: a keepalive, the beginning of an answer, or its continuation.
     pub(super) fn sent(&self, report: &Report) {
         let mut pages = self.pages();
-        let packet = Packet::of(report);
-        let Some(command) = packet.command else {
+        let (channel, Some(command)) = head(report) else {
             return;
         };
         let Some(message) = pages.messages.iter_mut().rev().find(|message| {
-            message.channel == packet.channel
+            message.channel == channel
                 && message.reply.is_none()
                 && message.command != Command::Cancel
         }) else {
@@ -228,23 +183,6 @@ impl Pages {
     fn copy(&mut self, message: &Transaction) {
         if let Some(file) = &mut self.copy_to {
             writeln!(file, "{message}").expect("the key's log file");
-        }
-    }
-}
-
-/// The head of a CTAPHID packet; `command` is none in a continuation.
-struct Packet {
-    channel: u32,
-    command: Option<u8>,
-    length: usize,
-}
-
-impl Packet {
-    fn of(report: &Report) -> Self {
-        Self {
-            channel: u32::from_be_bytes([report[0], report[1], report[2], report[3]]),
-            command: (report[4] & 0x80 != 0).then_some(report[4] & 0x7F),
-            length: usize::from(u16::from_be_bytes([report[5], report[6]])),
         }
     }
 }

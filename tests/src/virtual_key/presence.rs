@@ -96,6 +96,10 @@ impl Script {
         touched
     }
 
+    pub(super) fn start_waiting(&self) {
+        self.with(|state| state.waiting_since = Some(Instant::now()));
+    }
+
     pub(super) fn stop_waiting(&self) {
         self.with(|state| state.waiting_since = None);
     }
@@ -108,12 +112,11 @@ pub(super) struct Finger {
 }
 
 /// How soon a change of the script, or a touch falling due, is noticed.
-const GLANCE: Duration = Duration::from_millis(5);
+pub(super) const GLANCE: Duration = Duration::from_millis(5);
 
 impl UserPresence for Finger {
     fn check_init(&mut self) {
-        self.script
-            .with(|state| state.waiting_since = Some(Instant::now()));
+        self.script.start_waiting();
     }
 
     /// Waits for the touch, and hands every packet that comes meanwhile to the firmware: that is
