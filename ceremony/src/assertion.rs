@@ -80,23 +80,8 @@ pub fn verify<'a>(
     assertion: &Assertion,
     expectation: &Expectation<'_, 'a>,
 ) -> Result<Verified<'a>, Refusal> {
-    // WebAuthn §7.2, allowCredentials: an id we sent, and so this user's.
-    let candidate = answering_candidate(assertion, expectation.asked)?;
+    let (candidate, data) = answer(assertion, expectation.asked)?;
     let credential = candidate.credential;
-
-    // Exactly as long as its flags say; no new credential, no extension we did
-    // not ask for (the receipt could not carry it).
-    let data =
-        AuthenticatorData::parse(&assertion.authenticator_data).map_err(Refusal::Malformed)?;
-    if data.flags.attested_credential_data() || data.flags.extension_data() {
-        return Err(Refusal::Unasked);
-    }
-
-    // WebAuthn §7.2, rpIdHash: the hash of the RP ID we asked for, not merely
-    // of one we know.
-    if data.rp_id_hash != credential.public_key.relying_party().hash() {
-        return Err(Refusal::OtherRelyingParty);
-    }
 
     // WebAuthn §7.2, UP and UV.
     if !data.flags.user_present() {
@@ -120,13 +105,7 @@ pub fn verify<'a>(
         return Err(Refusal::Synced);
     }
 
-    // The stored key and its algorithm, over the bytes as they came.
-    let mut signed = assertion.authenticator_data.clone();
-    signed.extend_from_slice(&expectation.client_data_hash);
-    let signature = credential
-        .public_key
-        .verify(&signed, &assertion.signature)
-        .map_err(|_| Refusal::BadSignature)?;
+    let signature = signature(assertion, credential, &expectation.client_data_hash)?;
 
     // WebAuthn §7.2, signCount: both zero means the key keeps none.
     let stored = candidate.stored_counter.unwrap_or(0);
@@ -146,6 +125,56 @@ pub fn verify<'a>(
         signature,
         clone_alarm,
     })
+}
+
+/// Which of `asked` the authenticator has just shown to hold, by a silent
+/// assertion over `worthless` bytes. It shows nothing of a person.
+pub fn prove<'a>(
+    assertion: &Assertion,
+    asked: &[Candidate<'a>],
+    worthless: &[u8; 32],
+) -> Result<Candidate<'a>, Refusal> {
+    let (candidate, _) = answer(assertion, asked)?;
+    signature(assertion, candidate.credential, worthless)?;
+    Ok(*candidate)
+}
+
+/// The credential that answers, and what the authenticator says.
+fn answer<'l, 'a>(
+    assertion: &'l Assertion,
+    asked: &'l [Candidate<'a>],
+) -> Result<(&'l Candidate<'a>, AuthenticatorData<'l>), Refusal> {
+    // WebAuthn §7.2, allowCredentials: an id we sent, and so this user's.
+    let candidate = answering_candidate(assertion, asked)?;
+
+    // Exactly as long as its flags say; no new credential, no extension we did
+    // not ask for (the receipt could not carry it).
+    let data =
+        AuthenticatorData::parse(&assertion.authenticator_data).map_err(Refusal::Malformed)?;
+    if data.flags.attested_credential_data() || data.flags.extension_data() {
+        return Err(Refusal::Unasked);
+    }
+
+    // WebAuthn §7.2, rpIdHash: the hash of the RP ID we asked for, not merely
+    // of one we know.
+    if data.rp_id_hash != candidate.credential.public_key.relying_party().hash() {
+        return Err(Refusal::OtherRelyingParty);
+    }
+    Ok((candidate, data))
+}
+
+/// The stored key and its algorithm, over the bytes as they came.
+fn signature(
+    assertion: &Assertion,
+    credential: &Credential,
+    client_data_hash: &[u8; 32],
+) -> Result<Signature, Refusal> {
+    let mut signed = assertion.authenticator_data.clone();
+    signed.extend_from_slice(client_data_hash);
+    credential
+        .public_key
+        .verify(&signed, &assertion.signature)
+        .map_err(|_| Refusal::BadSignature)
 }
 
 /// The one credential that the answer is about. CTAP 2.1 §6.2.3 lets the
@@ -552,5 +581,50 @@ mod tests {
                 Err(Refusal::OtherCredential)
             );
         }
+    }
+
+    #[test]
+    fn a_silent_answer_proves_its_credential_and_nothing_else_does() {
+        let credential = key().credential();
+        let asked = [candidate(&credential)];
+        let worthless = [0x77; 32];
+        let silent = key().assert(&key().data(0, 1), &worthless);
+        let proven = prove(&silent, &asked, &worthless).unwrap();
+        assert_eq!(proven.credential.id, credential.id);
+
+        // A stick that claims the id: signed by another key, over other bytes,
+        // for another relying party, for an id that was not sent.
+        let mut thief = TestKey::new(Algorithm::Es256, 9).assert(&key().data(0, 1), &worthless);
+        thief.credential_id = silent.credential_id.clone();
+        assert_eq!(
+            prove(&thief, &asked, &worthless).unwrap_err(),
+            Refusal::BadSignature
+        );
+        assert_eq!(
+            prove(&silent, &asked, &[0x78; 32]).unwrap_err(),
+            Refusal::BadSignature
+        );
+        let mut elsewhere = key();
+        elsewhere.relying_party = RelyingPartyId::parse("pam://elsewhere").unwrap();
+        let elsewhere = elsewhere.assert(&elsewhere.data(0, 1), &worthless);
+        assert_eq!(
+            prove(&elsewhere, &asked, &worthless).unwrap_err(),
+            Refusal::OtherRelyingParty
+        );
+        let mut unasked = silent.clone();
+        unasked.credential_id = Some(vec![1]);
+        assert_eq!(
+            prove(&unasked, &asked, &worthless).unwrap_err(),
+            Refusal::OtherCredential
+        );
+        // and the answer to a probe opens nothing
+        let expectation = Expectation {
+            client_data_hash: worthless,
+            ..lenient(&asked)
+        };
+        assert_eq!(
+            verify(&silent, &expectation).unwrap_err(),
+            Refusal::NobodyPresent
+        );
     }
 }

@@ -194,6 +194,10 @@ pub struct Credential {
     /// Whether the credential may be copied to other authenticators (the BE
     /// flag, WebAuthn §6.1.3). It cannot change after enrolment.
     pub synced: bool,
+    /// Whether the authenticator admits without its person that it holds the
+    /// credential. One that does not (credProtect, CTAP 2.1 §12.1) is asked for
+    /// its PIN before it has shown anything.
+    pub answers_silently: bool,
     /// The authenticator's model.
     pub aaguid: Aaguid,
     /// When it was enrolled, RFC 3339.

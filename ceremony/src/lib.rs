@@ -20,6 +20,7 @@ pub mod authenticator_data;
 pub mod challenge;
 pub mod credential;
 pub mod credential_file;
+pub mod pin;
 pub mod policy;
 pub mod public_key;
 pub mod receipt;

@@ -9,6 +9,6 @@ mod rules;
 mod setting;
 
 pub use config::{Config, PolicyError};
-pub use interactive_services::opens_a_session;
+pub use interactive_services::{opens_a_session, shows_every_prompt};
 pub use rules::{CounterRule, Policy, RemoteSessions, SyncedCredentials, WhenNotEnrolled};
 pub use setting::Fault;

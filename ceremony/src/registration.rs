@@ -3,16 +3,20 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
 use crate::attestation::{self, NewCredential};
-use crate::authenticator::Interaction;
-use crate::authenticator::ctap2::{self, AttestationObject, Info, MakeCredential, Status};
-use crate::authenticator::hidraw::FoundKey;
-use crate::authenticator::race::{self, Dialogue, Field, Lost, Out, Step};
-use crate::credential::{CredentialId, UserVerification};
+use crate::authenticator::ctap2::{
+    self, AttestationObject, Info, MakeCredential, Permission, Status,
+};
+use crate::authenticator::ctaphid::Fault;
+use crate::authenticator::dialogue::{Dialogue, Step};
+use crate::authenticator::race::{self, Course, Lost, Out, Waited};
+use crate::authenticator::verification::{Authorization, CannotVerify, Progress, Verification};
+use crate::authenticator::{Gesture, Interaction, NoPin};
+use crate::credential::{CredentialId, CredentialName, UserVerification};
+use crate::pin::Pin;
 use crate::public_key::Algorithm;
 use crate::relying_party::RelyingPartyId;
 
@@ -27,16 +31,16 @@ pub struct Wanted<'a> {
     pub algorithm: Algorithm,
     /// The credentials the person has; a key that holds one says so.
     pub exclude: &'a [&'a CredentialId],
+    /// Whether the key is to keep the credential itself (`rk`).
+    pub discoverable: bool,
     /// Whether the key must verify the person while it makes the credential.
     pub user_verification: UserVerification,
-    /// When the person has had time enough.
-    pub deadline: Instant,
 }
 
-/// Asks `key`, and no other, for a new credential.
+/// Asks the key of `course` for a new credential; only one key is to be in it.
 pub fn register(
     wanted: &Wanted<'_>,
-    key: &FoundKey,
+    course: &Course<'_>,
     interaction: &mut dyn Interaction,
 ) -> Result<NewCredential, Refused> {
     let fresh = || {
@@ -48,21 +52,29 @@ pub fn register(
     let (Ok(challenge), Ok(user_id)) = (fresh(), fresh()) else {
         return Err(Refused::NoRandomness);
     };
-    let field = Field::Only(key.clone());
-    let won = race::run(&field, wanted.deadline, interaction, |_| Making {
+    let won = race::run(course, interaction, |_| Making {
         wanted,
         client_data_hash: Sha256::digest(challenge).into(),
         user_id,
-        informed: false,
+        info: None,
+        verification: None,
+        stage: Stage::Informing,
     });
     match won {
         Ok((_, credential)) => Ok(credential),
         Err(Lost::NoKey) => Err(Refused::Gone),
         Err(Lost::NoAccess(_)) => Err(Refused::NoAccess),
-        Err(Lost::TimedOut(_)) => Err(Refused::TimedOut),
+        Err(Lost::TimedOut(keys)) => Err(match keys.first() {
+            Some((_, Waited::Key)) => Refused::NotAnswering,
+            Some((_, Waited::Others)) => Refused::Busy,
+            Some((_, Waited::Person)) | None => Refused::TimedOut,
+        }),
+        Err(Lost::GaveUp(_)) => Err(Refused::CannotVerify(CannotVerify::NoPin(NoPin::NotGiven))),
+        Err(Lost::Interrupted) => Err(Refused::Interrupted),
         Err(Lost::System(problem)) => Err(Refused::Faulty(problem.desc().to_owned())),
         Err(Lost::AllDropped(out)) => Err(match out.into_iter().next() {
             Some((_, Out::Dropped(refused))) => refused,
+            Some((_, Out::Fault(Fault::OnlyU2f))) => Refused::OnlyU2f,
             Some((_, other)) => Refused::Faulty(other.to_string()),
             None => Refused::Gone,
         }),
@@ -74,7 +86,19 @@ struct Making<'w> {
     wanted: &'w Wanted<'w>,
     client_data_hash: [u8; 32],
     user_id: [u8; 32],
-    informed: bool,
+    info: Option<Info>,
+    verification: Option<Verification<'w>>,
+    stage: Stage,
+}
+
+/// What the key was last asked.
+enum Stage {
+    /// What it takes.
+    Informing,
+    /// Who its person is.
+    Verifying,
+    /// To make the credential; whether by the way it was to check its person.
+    Making { built_in: bool },
 }
 
 type Next = Step<NewCredential, Refused>;
@@ -84,56 +108,133 @@ impl Dialogue for Making<'_> {
     type Dropped = Refused;
 
     fn begin(&mut self) -> Next {
-        ask(Info::request())
+        Step::Ask(Info::request())
     }
 
     fn answered(&mut self, answer: Result<&[u8], Status>) -> Next {
-        match answer {
-            Err(status) => Step::Drop(Refused::from(status)),
-            Ok(data) if self.informed => self.judge(data),
-            Ok(data) => {
-                self.informed = true;
-                match Info::parse(data) {
-                    Ok(info) => self.ask_for_credential(&info),
-                    Err(problem) => Step::Drop(Refused::Faulty(problem.to_string())),
-                }
-            }
+        match (&self.stage, answer) {
+            (Stage::Verifying, answer) => self.verify_by(|it| it.answered(answer)),
+            (Stage::Informing, Ok(data)) => self.informed(data),
+            (Stage::Making { .. }, Ok(data)) => self.judge(data),
+            (
+                Stage::Making { built_in: true },
+                Err(
+                    status @ (Status::UvInvalid
+                    | Status::UvBlocked
+                    | Status::PuatRequired
+                    | Status::PinBlocked),
+                ),
+            ) => self.verify_by(|it| it.built_in_refused(status)),
+            (_, Err(status)) => Step::Drop(Refused::from(status)),
         }
+    }
+
+    fn choose(&mut self) -> Next {
+        self.verify_by(Verification::choose)
+    }
+
+    fn chosen(&mut self) -> Next {
+        self.verify_by(Verification::chosen)
+    }
+
+    fn pin(&mut self, pin: Result<Pin, NoPin>) -> Next {
+        self.verify_by(|it| it.pin(pin))
+    }
+
+    fn waits_for(&self) -> (Gesture, Option<&CredentialName>) {
+        let gesture = match (&self.stage, &self.verification) {
+            (Stage::Verifying | Stage::Making { built_in: true }, Some(it)) => it.waits_for(),
+            _ => Gesture::Touch,
+        };
+        (gesture, None)
     }
 }
 
-impl Making<'_> {
-    fn ask_for_credential(&self, info: &Info) -> Next {
-        if !info.fido2 {
+impl<'w> Making<'w> {
+    fn informed(&mut self, data: &[u8]) -> Next {
+        let info = match Info::parse(data) {
+            Ok(info) => info,
+            Err(problem) => return Step::Drop(Refused::Faulty(problem.to_string())),
+        };
+        if !info.versions.fido2 {
             return Step::Drop(Refused::OnlyU2f);
         }
         if !info.supports(self.wanted.algorithm) {
             return Step::Drop(Refused::UnsupportedAlgorithm);
         }
-        if self.wanted.user_verification == UserVerification::Required && !info.built_in_uv {
-            return Step::Drop(Refused::CannotVerify(Status::UnsupportedOption));
+        let verify = self.needs_verification(&info);
+        let info = self.info.insert(info);
+        if !verify {
+            return self.make(None);
         }
+        // Nothing can be proven by a key that is not enrolled yet; its person
+        // has just named it.
+        let permission = Permission::MakeCredential;
+        let verification = Verification::new(info, permission, self.wanted.relying_party, None);
+        self.verification = Some(verification);
+        self.verify_by(Verification::begin)
+    }
+
+    /// CTAP 2.1 §6.1.2: a key that can verify its person wants to, unless it
+    /// says otherwise of credentials that it need not keep.
+    fn needs_verification(&self, info: &Info) -> bool {
+        let options = info.options;
+        let protected = options.client_pin || options.uv;
+        let not_required = options.make_cred_uv_not_rqd && !self.wanted.discoverable;
+        self.wanted.user_verification == UserVerification::Required
+            || options.always_uv
+            || (protected && !not_required)
+    }
+
+    fn verify_by(&mut self, step: impl FnOnce(&mut Verification<'w>) -> Progress) -> Next {
+        self.stage = Stage::Verifying;
+        match self.verification.as_mut().map(step) {
+            Some(Progress::Ask(message)) => Step::Ask(message),
+            Some(Progress::Ready) => Step::Ready,
+            Some(Progress::Chosen) => Step::Chosen,
+            Some(Progress::AskPin(question)) => Step::AskPin(question),
+            Some(Progress::Verified(authorization)) => self.make(Some(&authorization)),
+            Some(Progress::Failed(why)) => Step::Drop(Refused::CannotVerify(why)),
+            None => Step::Drop(Refused::Faulty("it answered what nobody asked".to_owned())),
+        }
+    }
+
+    fn make(&mut self, authorization: Option<&Authorization>) -> Next {
+        let (ids, bytes) = self.info.as_ref().map_or((0, 0), |info| {
+            let ids = info.max_credential_count_in_list.unwrap_or(usize::MAX);
+            (ids, info.max_msg_size)
+        });
+        let proof = authorization.and_then(|it| it.proof(&self.client_data_hash));
+        let verification = match (authorization, &proof) {
+            (None, _) => ctap2::Verification::None,
+            (Some(Authorization::BuiltIn), _) => ctap2::Verification::BuiltIn,
+            (Some(Authorization::Token(_)), Some(proof)) => ctap2::Verification::Token(proof),
+            (Some(Authorization::Token(_)), None) => return Step::Drop(unwritten()),
+        };
+        self.stage = Stage::Making {
+            built_in: matches!(authorization, Some(Authorization::BuiltIn)),
+        };
         // As many ids as this key takes; one it holds beyond them would be
         // enrolled a second time, which costs a slot and opens nothing.
-        let most = info.max_credential_count_in_list.unwrap_or(usize::MAX);
-        let mut exclude = self
-            .wanted
-            .exclude
-            .get(..most)
-            .unwrap_or(self.wanted.exclude);
+        let mut exclude = self.wanted.exclude;
+        exclude = exclude.get(..ids).unwrap_or(exclude);
         loop {
-            let message = self.request(exclude);
+            let message = self.request(exclude, verification);
             let fits = message
                 .as_ref()
-                .is_none_or(|message| message.len() <= info.max_msg_size);
+                .is_none_or(|message| message.len() <= bytes);
             match exclude.split_last() {
                 Some((_, fewer)) if !fits => exclude = fewer,
-                _ => return ask(message),
+                _ => return Step::ask_or_drop(message, unwritten),
             }
         }
     }
 
-    fn request(&self, exclude: &[&CredentialId]) -> Option<Vec<u8>> {
+    fn request(
+        &self,
+        exclude: &[&CredentialId],
+        verification: ctap2::Verification<'_>,
+    ) -> Option<Vec<u8>> {
         MakeCredential {
             client_data_hash: self.client_data_hash,
             relying_party: self.wanted.relying_party,
@@ -141,7 +242,8 @@ impl Making<'_> {
             user_id: self.user_id,
             algorithm: self.wanted.algorithm,
             exclude_list: exclude,
-            user_verification: self.wanted.user_verification,
+            discoverable: self.wanted.discoverable,
+            verification,
         }
         .request()
     }
@@ -170,13 +272,8 @@ impl Making<'_> {
     }
 }
 
-fn ask(message: Option<Vec<u8>>) -> Next {
-    match message {
-        Some(message) => Step::Ask(message),
-        None => Step::Drop(Refused::Faulty(
-            ctap2::Malformed("the request could not be written").to_string(),
-        )),
-    }
+fn unwritten() -> Refused {
+    Refused::Faulty(ctap2::Malformed("the request could not be written").to_string())
 }
 
 /// Why there is no new credential.
@@ -188,6 +285,12 @@ pub enum Refused {
     NoAccess,
     /// Nobody touched it in time.
     TimedOut,
+    /// It did not answer in time.
+    NotAnswering,
+    /// It served somebody else all the time.
+    Busy,
+    /// A signal asks this process to stop.
+    Interrupted,
     /// The person said no on the key.
     Denied,
     /// It already holds one of the person's credentials.
@@ -198,8 +301,8 @@ pub enum Refused {
     OnlyU2f,
     /// It cannot make a key of the wanted algorithm.
     UnsupportedAlgorithm,
-    /// It wants a PIN or fingerprint that cannot be given.
-    CannotVerify(Status),
+    /// Its person had to be verified, and that came to nothing.
+    CannotVerify(CannotVerify),
     /// It made a credential without verifying the person.
     NotVerified,
     /// What it made is not accepted.
@@ -220,10 +323,11 @@ impl From<Status> for Refused {
             Status::UnsupportedAlgorithm => Self::UnsupportedAlgorithm,
             Status::PuatRequired
             | Status::PinNotSet
+            | Status::PinAuthInvalid
             | Status::UnsupportedOption
             | Status::InvalidOption
             | Status::UvBlocked
-            | Status::UvInvalid => Self::CannotVerify(status),
+            | Status::UvInvalid => Self::CannotVerify(CannotVerify::Refused(status)),
             other => Self::Faulty(other.to_string()),
         }
     }
@@ -244,7 +348,10 @@ impl fmt::Display for Refused {
             Self::UnsupportedAlgorithm => {
                 write!(f, "the key cannot make a credential of that algorithm")
             }
-            Self::CannotVerify(status) => status.fmt(f),
+            Self::NotAnswering => write!(f, "the key did not answer in time"),
+            Self::Busy => write!(f, "the key served another program all the time"),
+            Self::Interrupted => write!(f, "it was interrupted"),
+            Self::CannotVerify(why) => why.fmt(f),
             Self::NotVerified => write!(f, "the key did not verify the person"),
             Self::Invalid(refusal) => refusal.fmt(f),
             Self::Faulty(why) => f.write_str(why),

@@ -83,6 +83,7 @@ impl TestKey {
             user_verification: UserVerification::Discouraged,
             discoverable: false,
             synced: false,
+            answers_silently: true,
             aaguid: Aaguid::default(),
             enrolled: "2026-01-01T00:00:00Z".into(),
         }

@@ -11,8 +11,10 @@ use std::time::Instant;
 use ceremony::account::Account;
 use ceremony::assertion::Candidate;
 use ceremony::authentication::{self, Approval, Terms};
-use ceremony::authenticator::race::Field;
-use ceremony::challenge::Challenge;
+use ceremony::authenticator::claim::Claims;
+use ceremony::authenticator::interruption::Interruption;
+use ceremony::authenticator::race::{Course, Field};
+use ceremony::challenge::{Challenge, Request};
 use ceremony::credential::Credential;
 use ceremony::credential_file::{CredentialFile, Store};
 use ceremony::policy::{Config, Policy, RemoteSessions, WhenNotEnrolled};
@@ -25,7 +27,8 @@ use pam::module::PamHandle;
 
 use crate::counting::Counting;
 use crate::log::Log;
-use crate::prompt::Prompt;
+use crate::pin_tries::PinTries;
+use crate::prompt::{self, Prompt};
 use crate::request;
 use crate::session::{self, Session};
 use crate::verdict::{Accepted, Outcome};
@@ -39,6 +42,9 @@ pub(crate) fn authenticate(pamh: &mut PamHandle, arguments: &[&CStr]) -> PamResu
     let service = text(pamh.get_item::<Service<'_>>().ok().flatten().as_deref());
     let mut log = Log::open(&service);
     let user = pamh.get_user(None);
+    // First, since it alone may change what the handle keeps.
+    PinTries::begin(pamh, &service);
+    let tries = PinTries::of(pamh);
     let conversation = pamh.get_item::<Conv<'_>>().ok().flatten();
     let caller = Caller {
         service,
@@ -46,7 +52,7 @@ pub(crate) fn authenticate(pamh: &mut PamHandle, arguments: &[&CStr]) -> PamResu
         rhost: text(pamh.get_item::<RHost<'_>>().ok().flatten().as_deref()),
         tty: text(pamh.get_item::<Tty<'_>>().ok().flatten().as_deref()),
     };
-    let outcome = attempt(&caller, arguments, conversation.as_ref(), &mut log)
+    let outcome = attempt(&caller, arguments, conversation.as_ref(), tries, &mut log)
         .unwrap_or_else(|refusal| refusal);
     outcome.pronounce(&mut log, conversation.as_ref())
 }
@@ -64,6 +70,7 @@ fn attempt(
     caller: &Caller,
     arguments: &[&CStr],
     conversation: Option<&Conv<'_>>,
+    tries: Option<&PinTries>,
     log: &mut Log,
 ) -> Result<Outcome, Outcome> {
     let policy = policy(&caller.service, arguments)?;
@@ -90,20 +97,24 @@ fn attempt(
         user_verification: policy.user_verification,
         synced: policy.synced,
         counter: policy.counter,
-        deadline: Instant::now() + policy.timeout,
     };
-    let mut prompt = Prompt::new(&request, &credentials, conversation, log);
-    let approval = authentication::authenticate(
-        &candidates,
-        &challenge,
-        &terms,
-        &Field::EveryKey,
-        &mut prompt,
-    )
-    .map_err(|refused| Outcome::Refused {
+    let claims = claims(&request, log);
+    let interruption = Interruption::hold_back();
+    let course = Course {
+        field: Field::EveryKey,
+        deadline: Instant::now() + policy.timeout,
+        claims: claims.as_ref(),
+        interruption: interruption.as_ref(),
+    };
+    let mut prompt = Prompt::new(&request, &credentials, conversation, tries, log);
+    let refused = |refused| Outcome::Refused {
         account: account.clone(),
         refused,
-    })?;
+    };
+    let approval =
+        authentication::authenticate(&candidates, &challenge, &terms, &course, &mut prompt)
+            .map_err(refused)?;
+    drop(interruption);
 
     counting
         .remember(&approval, log)
@@ -111,6 +122,22 @@ fn attempt(
     let accepted = Accepted::of(&account, &approval);
     keep_receipt(&policy, challenge, &approval, log);
     Ok(Outcome::Accepted(accepted))
+}
+
+/// One login per key at a time, where this process can see to it: a screen
+/// locker that runs as the user cannot, and is not the only program of theirs
+/// that may open the key.
+fn claims(request: &Request, log: &mut Log) -> Option<Claims> {
+    if !nix::unistd::geteuid().is_root() {
+        return None;
+    }
+    Claims::open(&prompt::requested(request))
+        .inspect_err(|problem| {
+            log.warning(&format!(
+                "keys are not kept to one login at a time: {problem}"
+            ));
+        })
+        .ok()
 }
 
 fn policy(service: &str, arguments: &[&CStr]) -> Result<Policy, Outcome> {

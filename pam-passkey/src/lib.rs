@@ -14,6 +14,7 @@ mod authenticate;
 mod counting;
 mod entry;
 mod log;
+mod pin_tries;
 mod prompt;
 mod request;
 mod session;

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use ceremony::account::{Account, NoAccount};
 use ceremony::authentication::{Approval, Refused};
+use ceremony::authenticator::NoPin;
+use ceremony::authenticator::hidraw::FoundKey;
+use ceremony::authenticator::verification::CannotVerify;
 use ceremony::challenge::NoChallenge;
 use ceremony::credential::printable;
 use ceremony::credential_file::CredentialFileError;
@@ -261,8 +264,40 @@ fn no_account(asked: &str, problem: &NoAccount) -> Verdict {
     }
 }
 
+/// What is said of a key that could not verify its person.
+fn not_verified(key: &FoundKey, why: &CannotVerify) -> String {
+    match why {
+        CannotVerify::NothingSetUp => format!(
+            "A PIN or fingerprint is required here, and {key} has none set up. \
+             Set a PIN on it, or use another key."
+        ),
+        CannotVerify::BuiltInBlocked => {
+            format!("{key} did not recognise you, and has no PIN to ask for.")
+        }
+        CannotVerify::NoPin(_) => {
+            "No further PIN may be tried here. Start again if you know the right one.".to_owned()
+        }
+        CannotVerify::LastTry => format!(
+            "The PIN of {key} has one try left, which is not risked here. \
+             Type the right one elsewhere first, as in a browser."
+        ),
+        CannotVerify::PinAuthBlocked => {
+            format!("Too many wrong PINs. Unplug {key}, plug it in and try again.")
+        }
+        CannotVerify::PinBlocked => {
+            format!("The PIN of {key} is blocked: only a reset helps, which erases the key.")
+        }
+        CannotVerify::PinChangeForced => format!("The PIN of {key} must be changed first."),
+        CannotVerify::Refused(_) | CannotVerify::Malformed(_) | CannotVerify::Faulty(_) => {
+            format!("A PIN or fingerprint is required here, and {key} could not check one: {why}.")
+        }
+    }
+}
+
 fn refused_verdict(account: &Account, refused: &Refused) -> Verdict {
-    use PamResultCode::{PAM_AUTH_ERR, PAM_AUTHINFO_UNAVAIL, PAM_SERVICE_ERR};
+    use PamResultCode::{
+        PAM_ABORT, PAM_AUTH_ERR, PAM_AUTHINFO_UNAVAIL, PAM_MAXTRIES, PAM_SERVICE_ERR,
+    };
 
     let line = |why: &str| format!("user={} refused: {why}", account.name);
     let (code, level, sentence, why) = match refused {
@@ -284,6 +319,24 @@ fn refused_verdict(account: &Account, refused: &Refused) -> Verdict {
             "Nobody touched the security key in time. Try again.".to_owned(),
             format!("{key} was not touched in time"),
         ),
+        Refused::NotAnswering(key) => (
+            PAM_AUTH_ERR,
+            Level::Warning,
+            format!("{key} does not answer. Unplug it, plug it in and try again."),
+            format!("{key} did not answer in time"),
+        ),
+        Refused::Busy(key) => (
+            PAM_AUTHINFO_UNAVAIL,
+            Level::Notice,
+            format!("{key} was in use by another program all the time. Try again."),
+            format!("{key} served another program all the time"),
+        ),
+        Refused::OnlyU2f(key) => (
+            PAM_AUTH_ERR,
+            Level::Notice,
+            format!("{key} speaks only U2F, which is not used here. Plug in a FIDO2 key."),
+            format!("{key} speaks only U2F"),
+        ),
         Refused::WrongKey(key) => (
             PAM_AUTH_ERR,
             Level::Notice,
@@ -299,11 +352,20 @@ fn refused_verdict(account: &Account, refused: &Refused) -> Verdict {
             "The request was denied on the security key.".to_owned(),
             format!("denied on {key}"),
         ),
-        Refused::CannotVerify(key, status) => (
+        Refused::GaveUp(key) => (
             PAM_AUTH_ERR,
+            Level::Info,
+            format!("No PIN was given for {key}."),
+            format!("no PIN was given for {key}"),
+        ),
+        Refused::CannotVerify(key, why) => (
+            match why {
+                CannotVerify::NoPin(NoPin::UsedUp) => PAM_MAXTRIES,
+                _ => PAM_AUTH_ERR,
+            },
             Level::Warning,
-            format!("A PIN or fingerprint is required here, and {key} could not check one."),
-            format!("user verification is required and {key} answered: {status}"),
+            not_verified(key, why),
+            format!("user verification is required and {key} gave none: {why}"),
         ),
         Refused::Invalid(key, refusal) => (
             PAM_AUTH_ERR,
@@ -317,6 +379,10 @@ fn refused_verdict(account: &Account, refused: &Refused) -> Verdict {
             format!("{key} did not work: {why}. Unplug it, plug it in and try again."),
             format!("{key} failed: {why}"),
         ),
+        // Whoever has just pressed Ctrl-C knows.
+        Refused::Interrupted => {
+            return Verdict::silent(PAM_ABORT).logging(Level::Info, line("interrupted"));
+        }
         Refused::System(why) => (
             PAM_SERVICE_ERR,
             Level::Error,

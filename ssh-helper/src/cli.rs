@@ -65,6 +65,13 @@ pub(crate) struct Enroll {
     #[arg(long)]
     pub(crate) touch_only: bool,
 
+    /// Have the key keep the credential itself, in one of its few slots.
+    ///
+    /// Its id is then short, which makes logins with very many keys quicker;
+    /// the key can list the credential, and asks for its PIN to make it.
+    #[arg(long)]
+    pub(crate) discoverable: bool,
+
     /// How long to wait for a key and for each touch; the policy's timeout
     /// where left out.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=300))]
@@ -172,6 +179,7 @@ mod tests {
             "--rp-id",
             "pam://fleet",
             "--touch-only",
+            "--discoverable",
             "--timeout",
             "60",
         ])
@@ -183,7 +191,7 @@ mod tests {
         assert_eq!(enroll.user.as_deref(), Some("alice"));
         assert_eq!(Algorithm::from(enroll.algorithm), Algorithm::EdDsa);
         assert_eq!(enroll.rp_id.as_ref().unwrap().as_str(), "pam://fleet");
-        assert!(enroll.touch_only);
+        assert!(enroll.touch_only && enroll.discoverable);
         assert_eq!(enroll.timeout(), Some(Duration::from_secs(60)));
     }
 

@@ -157,6 +157,7 @@ impl<'w> Enrolment<'w> {
             account: &self.account,
             relying_party: &self.relying_party,
             algorithm: self.wanted.algorithm.into(),
+            discoverable: self.wanted.discoverable,
             user_verification: self.user_verification(),
             enrolled: &self.enrolled,
             timeout: self.timeout,
@@ -193,8 +194,10 @@ impl<'w> Enrolment<'w> {
             public_key: new.public_key,
             id: new.id,
             user_verification: self.user_verification(),
-            discoverable: false,
+            discoverable: self.wanted.discoverable,
             synced: new.flags.backup_eligible(),
+            // Not known before the test login.
+            answers_silently: false,
             aaguid: new.aaguid,
             enrolled: rfc3339(SystemTime::now()).ok_or_else(|| {
                 Failure::new(
@@ -241,12 +244,18 @@ impl<'w> Enrolment<'w> {
         }
         .ask(screen)?;
 
-        let name = self.record(&credential, key, proof)?;
+        let answers_silently = approved.approval.answers_silently == Some(true);
+        let tested = Credential {
+            answers_silently,
+            ..credential.clone()
+        };
+        let name = self.record(&tested, key, proof)?;
         if let Some(counters) = &self.counters {
             approved.remember(counters, screen);
         }
         drop(approved);
         credential.name = name;
+        credential.answers_silently = answers_silently;
         Ok(credential)
     }
 

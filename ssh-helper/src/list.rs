@@ -117,6 +117,7 @@ pub(crate) mod tests {
             user_verification: UserVerification::Required,
             discoverable: false,
             synced: false,
+            answers_silently: true,
             aaguid: Aaguid::default(),
             enrolled: "2026-11-22T14:30:00Z".into(),
         }

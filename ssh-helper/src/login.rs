@@ -2,14 +2,16 @@
 //! challenge, the ceremony, and the sentence for each way it can fail.
 #![forbid(unsafe_code)]
 
+use std::fmt::Display;
 use std::io;
 use std::time::{Duration, Instant};
 
 use ceremony::account::Account;
 use ceremony::assertion::{Candidate, Refusal};
 use ceremony::authentication::{self, Approval, Refused, Terms};
-use ceremony::authenticator::hidraw::FoundKey;
-use ceremony::authenticator::race::Field;
+use ceremony::authenticator::interruption::Interruption;
+use ceremony::authenticator::race::{Course, Field};
+use ceremony::authenticator::verification::CannotVerify;
 use ceremony::challenge::{Challenge, Request};
 use ceremony::credential::{Credential, UserVerification};
 use ceremony::policy::Policy;
@@ -18,6 +20,7 @@ use ceremony::signature_counter::SignatureCounters;
 use crate::failure::Failure;
 use crate::machine::{self, CONFIG};
 use crate::screen::Screen;
+use crate::terminal;
 use crate::touch::{Prompt, Purpose};
 
 /// A login to ask for.
@@ -71,15 +74,20 @@ impl<'a> Login<'a> {
             user_verification: self.user_verification,
             synced: self.policy.synced,
             counter: self.policy.counter,
+        };
+        let claims = machine::claims(&self.words(), screen);
+        let interruption = Interruption::hold_back();
+        let course = Course {
+            field: self.field.clone(),
             deadline: Instant::now() + self.timeout,
+            claims: claims.as_ref(),
+            interruption: interruption.as_ref(),
         };
-        let mut prompt = Prompt {
-            screen,
-            purpose: self.purpose,
-        };
+        let mut prompt = Prompt::new(screen, self.purpose);
         let approval =
-            authentication::authenticate(&candidates, &challenge, &terms, &self.field, &mut prompt)
+            authentication::authenticate(&candidates, &challenge, &terms, &course, &mut prompt)
                 .map_err(|refused| self.failure(&refused))?;
+        drop(interruption);
         if let Some(alarm) = &approval.verified.clone_alarm {
             let name = &approval.verified.credential.name;
             screen.say(&format!("Warning: \"{name}\": {alarm}."));
@@ -90,13 +98,21 @@ impl<'a> Login<'a> {
         })
     }
 
+    fn command(&self) -> &'static str {
+        match self.purpose {
+            Purpose::Vouch(_) | Purpose::Enroll(_) | Purpose::FirstLogin => "passkey enroll",
+            Purpose::Test(_) => "passkey test",
+        }
+    }
+
+    /// What others are shown who would use the key meanwhile.
+    fn words(&self) -> String {
+        format!("Requested by {} for {}.", self.command(), self.account.name)
+    }
+
     fn request(&self) -> Result<Request, Failure> {
         Ok(Request {
-            service: match self.purpose {
-                Purpose::Vouch(_) | Purpose::Enroll(_) | Purpose::FirstLogin => "passkey enroll",
-                Purpose::Test(_) => "passkey test",
-            }
-            .to_owned(),
+            service: self.command().to_owned(),
             user: self.account.name.to_string(),
             host: machine::hostname()?,
             command: None,
@@ -155,9 +171,26 @@ impl<'a> Login<'a> {
                 format!("the request was denied on {key}"),
                 format!("if that was a mistake, run again: {again}"),
             ),
-            Refused::CannotVerify(key, status) => (
-                format!("a PIN or fingerprint is required, and {key} cannot check one: {status}"),
-                about_verification(key),
+            Refused::NotAnswering(key) => (
+                format!("{key} did not answer in time"),
+                format!("unplug it, plug it in and run again: {again}"),
+            ),
+            Refused::Busy(key) => (
+                format!("{key} served another program all the time"),
+                format!("end that program, and run again: {again}"),
+            ),
+            Refused::OnlyU2f(key) => (
+                format!("{key} speaks only U2F, not FIDO2"),
+                "plug in one of the keys that `passkey list` names".to_owned(),
+            ),
+            Refused::GaveUp(key) => not_typed(key, again),
+            Refused::CannotVerify(key, why) => (
+                format!("a PIN or fingerprint is required, and {key} gave none: {why}"),
+                about_verification(why, again),
+            ),
+            Refused::Interrupted => (
+                "it was interrupted".to_owned(),
+                format!("nothing was changed; run again: {again}"),
             ),
             Refused::Invalid(key, refusal) => (
                 format!("the answer of {key} is not accepted: {refusal}"),
@@ -226,13 +259,39 @@ impl Approved<'_> {
     }
 }
 
-/// What to do about a key that cannot verify its person by itself.
-fn about_verification(key: &FoundKey) -> String {
-    format!(
-        "only keys with a fingerprint reader or keypad of their own can do that in this release, \
-         the next one asks for PINs; use another key than {}, or accept a touch: enrol with \
-         --touch-only, and let the service's table in {CONFIG} say user_verification = \
-         \"discouraged\"",
-        key.node.display()
-    )
+/// Nobody typed the PIN, or nobody was there to type it.
+pub(crate) fn not_typed(key: &dyn Display, again: &str) -> (String, String) {
+    let what_to_do = if terminal::somebody_is_there() {
+        format!("run again and type it: {again}")
+    } else {
+        format!("PINs are typed at a terminal; run it in one: {again}")
+    };
+    (format!("no PIN was given for {key}"), what_to_do)
+}
+
+/// What to do about a key that could not verify its person.
+pub(crate) fn about_verification(why: &CannotVerify, again: &str) -> String {
+    match why {
+        CannotVerify::NothingSetUp => {
+            "set a PIN on it, in a browser's security settings or with fido2-token -S".to_owned()
+        }
+        CannotVerify::BuiltInBlocked => {
+            "set a PIN on it as well, in a browser's security settings".to_owned()
+        }
+        CannotVerify::NoPin(_) => format!("if you know the right one, run again: {again}"),
+        CannotVerify::LastTry => {
+            "give it the right PIN elsewhere first, as in a browser; a wrong one there blocks it"
+                .to_owned()
+        }
+        CannotVerify::PinAuthBlocked => format!("unplug it, plug it in and run again: {again}"),
+        CannotVerify::PinBlocked => {
+            "only a reset helps, which erases the key; use another key".to_owned()
+        }
+        CannotVerify::PinChangeForced => {
+            "change its PIN, in a browser's security settings or with fido2-token -C".to_owned()
+        }
+        CannotVerify::Refused(_) | CannotVerify::Malformed(_) | CannotVerify::Faulty(_) => {
+            format!("unplug it, plug it in and run again: {again}")
+        }
+    }
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use ceremony::account::Account;
+use ceremony::authenticator::claim::Claims;
 use ceremony::credential_file::{CredentialFile, CredentialFileError, Store};
 use ceremony::policy::{Config, PolicyError};
 use ceremony::signature_counter::SignatureCounters;
@@ -77,6 +78,20 @@ pub(crate) fn counters(screen: &mut Screen) -> Option<SignatureCounters> {
             if nix::unistd::geteuid().is_root() {
                 screen.say(&format!("Without signature counters, since {problem}."));
             }
+        })
+        .ok()
+}
+
+/// One ceremony per key at a time, where this process can see to it.
+pub(crate) fn claims(request: &str, screen: &mut Screen) -> Option<Claims> {
+    if !nix::unistd::geteuid().is_root() {
+        return None;
+    }
+    Claims::open(request)
+        .inspect_err(|problem| {
+            screen.say(&format!(
+                "Keys are not kept to one request at a time: {problem}."
+            ));
         })
         .ok()
 }

@@ -6,15 +6,19 @@ use std::time::{Duration, Instant};
 
 use ceremony::account::Account;
 use ceremony::attestation::NewCredential;
-use ceremony::authenticator::ctap2::Status;
+use ceremony::authenticator::NoPin;
 use ceremony::authenticator::hidraw::FoundKey;
+use ceremony::authenticator::interruption::Interruption;
+use ceremony::authenticator::race::{Course, Field};
+use ceremony::authenticator::verification::CannotVerify;
 use ceremony::credential::{Credential, CredentialId, UserVerification};
 use ceremony::public_key::Algorithm;
 use ceremony::registration::{self, Refused, Wanted};
 use ceremony::relying_party::RelyingPartyId;
 
 use crate::failure::Failure;
-use crate::machine::CONFIG;
+use crate::login::{about_verification, not_typed};
+use crate::machine::{self, CONFIG};
 use crate::screen::Screen;
 use crate::touch::{Prompt, Purpose};
 
@@ -26,6 +30,8 @@ pub(crate) struct Registering<'a> {
     pub(crate) relying_party: &'a RelyingPartyId,
     /// The signature algorithm.
     pub(crate) algorithm: Algorithm,
+    /// Whether the key is to keep the credential itself.
+    pub(crate) discoverable: bool,
     /// Whether the key must verify the person.
     pub(crate) user_verification: UserVerification,
     /// The credentials the account has.
@@ -56,14 +62,20 @@ impl Registering<'_> {
             user_name: self.account.name.as_str(),
             algorithm: self.algorithm,
             exclude: &exclude,
+            discoverable: self.discoverable,
             user_verification: self.user_verification,
+        };
+        let words = format!("Requested by passkey enroll for {}.", self.account.name);
+        let claims = machine::claims(&words, screen);
+        let interruption = Interruption::hold_back();
+        let course = Course {
+            field: Field::Only(key.clone()),
             deadline: Instant::now() + self.timeout,
+            claims: claims.as_ref(),
+            interruption: interruption.as_ref(),
         };
-        let mut prompt = Prompt {
-            screen,
-            purpose: Purpose::Enroll(&self.account.name),
-        };
-        registration::register(&wanted, key, &mut prompt)
+        let mut prompt = Prompt::new(screen, Purpose::Enroll(&self.account.name));
+        registration::register(&wanted, &course, &mut prompt)
             .map_err(|refused| self.failure(&refused, key))
     }
 
@@ -107,7 +119,20 @@ impl Registering<'_> {
                     Algorithm::Es256 => format!("run: {command} --algorithm eddsa"),
                 },
             ),
-            Refused::CannotVerify(status) => self.cannot_verify(key, *status),
+            Refused::NotAnswering => (
+                format!("{key} did not answer in time"),
+                format!("unplug it, plug it in and {again}"),
+            ),
+            Refused::Busy => (
+                format!("{key} served another program all the time"),
+                format!("end that program, and {again}"),
+            ),
+            Refused::Interrupted => (
+                "it was interrupted".to_owned(),
+                format!("nothing was written; {again}"),
+            ),
+            Refused::CannotVerify(CannotVerify::NoPin(NoPin::NotGiven)) => not_typed(key, command),
+            Refused::CannotVerify(why) => self.cannot_verify(key, why),
             Refused::NotVerified => (
                 format!("{key} made a credential without checking a PIN or fingerprint"),
                 "take another key: this one does not do what it is asked".to_owned(),
@@ -128,27 +153,21 @@ impl Registering<'_> {
         Failure::new(happened, what_to_do)
     }
 
-    /// A key that can verify its person only by a PIN, which this release does
-    /// not ask for.
-    fn cannot_verify(&self, key: &dyn Display, status: Status) -> (String, String) {
-        match self.user_verification {
-            UserVerification::Required => (
-                format!("{key} cannot check a PIN or fingerprint by itself: {status}"),
-                format!(
-                    "PIN support comes with the next release; to enrol the key for touch alone, \
-                     run: {} --touch-only\n  \
-                     such a key lets {} in only where {CONFIG} says \
-                     user_verification = \"discouraged\" for the service",
-                    self.again, self.account.name
-                ),
-            ),
-            UserVerification::Discouraged => (
-                format!("{key} wants a PIN or fingerprint even for touch alone: {status}"),
-                "PIN support comes with the next release; take a key without a PIN, \
-                 or enrol this one then"
-                    .to_owned(),
-            ),
+    /// A key that could not verify its person.
+    fn cannot_verify(&self, key: &dyn Display, why: &CannotVerify) -> (String, String) {
+        let happened = format!("a PIN or fingerprint is required, and {key} gave none: {why}");
+        let mut what_to_do = about_verification(why, self.again);
+        if *why == CannotVerify::NothingSetUp
+            && self.user_verification == UserVerification::Required
+        {
+            what_to_do = format!(
+                "{what_to_do}; or enrol the key for touch alone: {} --touch-only\n  \
+                 such a key lets {} in only where {CONFIG} says \
+                 user_verification = \"discouraged\" for the service",
+                self.again, self.account.name
+            );
         }
+        (happened, what_to_do)
     }
 }
 
@@ -168,6 +187,7 @@ mod tests {
             account: &account,
             relying_party: &relying_party,
             algorithm: Algorithm::EdDsa,
+            discoverable: false,
             user_verification,
             enrolled: &[],
             timeout: Duration::ZERO,
@@ -179,12 +199,12 @@ mod tests {
 
     #[test]
     fn a_key_that_needs_a_pin_leads_to_touch_only_and_its_price() {
-        let refused = Refused::CannotVerify(Status::UnsupportedOption);
+        let refused = Refused::CannotVerify(CannotVerify::NothingSetUp);
         let text = sentence(&refused, UserVerification::Required);
         for needed in [
             "YubiKey 5 (/dev/hidraw3)",
             "sudo passkey enroll --touch-only",
-            "the next release",
+            "set a PIN on it",
             "user_verification = \"discouraged\"",
         ] {
             assert!(text.contains(needed), "{text}");
@@ -193,7 +213,7 @@ mod tests {
 
     #[test]
     fn touch_only_is_not_recommended_to_who_has_tried_it() {
-        let refused = Refused::CannotVerify(Status::PuatRequired);
+        let refused = Refused::CannotVerify(CannotVerify::NothingSetUp);
         let text = sentence(&refused, UserVerification::Discouraged);
         assert!(!text.contains("--touch-only"), "{text}");
     }

@@ -1,10 +1,14 @@
-//! Tells the person which key to touch, and why.
+//! Tells the person which key to touch, and why, and asks for its PIN.
 #![forbid(unsafe_code)]
 
 use ceremony::account::UserName;
-use ceremony::authenticator::{Interaction, Notice};
+use ceremony::authenticator::hidraw::FoundKey;
+use ceremony::authenticator::{Gesture, Interaction, NoPin, Notice, PinQuestion};
+use ceremony::pin::Pin;
+use zeroize::Zeroizing;
 
 use crate::screen::{Screen, Seconds};
+use crate::terminal::{self, Echo};
 
 /// What a touch is for.
 #[derive(Clone, Copy, Debug)]
@@ -19,12 +23,25 @@ pub(crate) enum Purpose<'a> {
     Test(&'a UserName),
 }
 
+/// How many PINs one ceremony may try; keys themselves take three in a row.
+const MOST_PINS: u8 = 3;
+
 /// Says what a ceremony needs from the person.
 pub(crate) struct Prompt<'s> {
-    /// Where it is said.
-    pub(crate) screen: &'s mut Screen,
-    /// What the touches are for.
-    pub(crate) purpose: Purpose<'s>,
+    screen: &'s mut Screen,
+    purpose: Purpose<'s>,
+    pins: u8,
+}
+
+impl<'s> Prompt<'s> {
+    /// A prompt on `screen`, which says what touches are for.
+    pub(crate) fn new(screen: &'s mut Screen, purpose: Purpose<'s>) -> Self {
+        Self {
+            screen,
+            purpose,
+            pins: 0,
+        }
+    }
 }
 
 impl Interaction for Prompt<'_> {
@@ -33,23 +50,59 @@ impl Interaction for Prompt<'_> {
             self.screen.say(&line);
         }
     }
+
+    fn ask_pin(&mut self, key: &FoundKey, question: &PinQuestion) -> Result<Pin, NoPin> {
+        if self.pins >= MOST_PINS {
+            return Err(NoPin::UsedUp);
+        }
+        // Nothing prompts unless someone is there to answer.
+        if !terminal::somebody_is_there() {
+            return Err(NoPin::NotGiven);
+        }
+        if question.wrong_before {
+            self.screen.say("That PIN was wrong.");
+        }
+        let named_before = matches!(self.purpose, Purpose::Enroll(_) | Purpose::FirstLogin);
+        if question.proven.is_none() && !named_before {
+            self.screen.say(&format!(
+                "Careful: {key} wants its PIN before it shows whose it is."
+            ));
+        }
+        let text = format!("PIN of {key}, {} tries left: ", question.tries_left);
+        loop {
+            let typed = terminal::read_line(|| self.screen.ask(&text), Echo::Off);
+            let typed = Zeroizing::new(typed.map_err(|_| {
+                // Only a line's own end ends the question's line.
+                self.screen.say("");
+                NoPin::NotGiven
+            })?);
+            if typed.is_empty() {
+                return Err(NoPin::NotGiven);
+            }
+            match Pin::typed(&typed, question.shortest) {
+                Ok(pin) => {
+                    self.pins += 1;
+                    return Ok(pin);
+                }
+                Err(problem) => self.screen.say(&format!("That is not a PIN: {problem}.")),
+            }
+        }
+    }
 }
 
 impl Prompt<'_> {
     fn line(&self, notice: &Notice<'_>) -> Option<String> {
         use Purpose::{Enroll, FirstLogin, Test, Vouch};
         let line = match (notice, self.purpose) {
-            (Notice::Touch { key, within }, purpose) => {
-                let within = Seconds(*within);
-                match purpose {
-                    Vouch(name) => {
-                        format!("Touch {key} to let {name} have another key ({within}).")
-                    }
-                    Enroll(name) => format!("Touch {key} to enrol it for {name} ({within})."),
-                    FirstLogin => format!("Touch it once more: a test login ({within})."),
-                    Test(name) => format!("Touch {key} for a test login as {name} ({within})."),
-                }
-            }
+            (
+                Notice::Waiting {
+                    key,
+                    gesture,
+                    within,
+                    ..
+                },
+                purpose,
+            ) => waiting(key, *gesture, &Seconds(*within), purpose),
             (Notice::PlugIn { within }, Vouch(name)) => format!(
                 "Plug in a key that {name} has, to let {name} have another one ({}).",
                 Seconds(*within)
@@ -64,14 +117,45 @@ impl Prompt<'_> {
                     Seconds(*within)
                 )
             }
-            (Notice::Busy { key }, _) => {
+            (Notice::Busy { key, request: None }, _) => {
                 format!("Another program is using {key}: do not touch it now.")
             }
+            (
+                Notice::Busy {
+                    key,
+                    request: Some(request),
+                },
+                _,
+            ) => format!("{key} is in use for another request: do not touch it now.\n{request}"),
             (Notice::Dropped { key, why }, Vouch(_) | Test(_)) => format!("Not {key}: {why}."),
             // There is only one key, and its failure is the command's.
             (Notice::Dropped { .. }, Enroll(_) | FirstLogin) => return None,
+            (Notice::Unclaimed { key, why }, _) => {
+                format!("{key} is not kept to one request at a time: {why}.")
+            }
         };
         Some(line)
+    }
+}
+
+/// What a key waits for, and why.
+fn waiting(key: &FoundKey, gesture: Gesture, within: &Seconds, purpose: Purpose<'_>) -> String {
+    let what_for = match purpose {
+        Purpose::Vouch(name) => format!("to let {name} have another key"),
+        Purpose::Enroll(name) => format!("to enrol it for {name}"),
+        Purpose::Test(name) => format!("for a test login as {name}"),
+        Purpose::FirstLogin => match gesture {
+            Gesture::Touch => return format!("Touch it once more: a test login ({within})."),
+            _ => "for a test login".to_owned(),
+        },
+    };
+    match gesture {
+        Gesture::Touch => format!("Touch {key} {what_for} ({within})."),
+        Gesture::Choose => format!("Touch {key} to use that one {what_for} ({within})."),
+        Gesture::Verify => {
+            format!("Give {key} your fingerprint or code {what_for} ({within}).")
+        }
+        Gesture::VerifyAgain => format!("Not recognised; once more at {key} ({within})."),
     }
 }
 
@@ -86,10 +170,7 @@ mod tests {
     fn a_missing_key_is_asked_for_with_the_time_there_is() {
         let name = UserName::parse("alice").unwrap();
         let (mut screen, results, talk) = recorded::screen();
-        let mut prompt = Prompt {
-            screen: &mut screen,
-            purpose: Purpose::Test(&name),
-        };
+        let mut prompt = Prompt::new(&mut screen, Purpose::Test(&name));
         prompt.tell(&Notice::PlugIn {
             within: Duration::from_millis(29_999),
         });

@@ -1,16 +1,20 @@
-//! Which key is to be enrolled: the only one there is, if the person says so.
+//! Which key is to be enrolled: one the person has named and confirmed.
 //!
-//! Nobody can tell two keys apart by their device nodes, and a hidden stick
-//! that touches itself must not become somebody's key; so where several could
-//! be meant, none is, and the one that is left is named before it is asked for
-//! anything.
+//! Nobody can tell two keys apart by their device nodes alone, and a hidden
+//! stick that touches itself must not become somebody's key; so every key that
+//! could be meant is shown with its node, product and AAGUID, and where several
+//! could be, the person says which. Until then they are asked for nothing but
+//! what they say of themselves.
 #![forbid(unsafe_code)]
 
+use std::fmt;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use ceremony::account::Account;
 use ceremony::authenticator::hidraw::{self, FoundKey, Watch};
+use ceremony::authenticator::introduction::introduction;
+use ceremony::credential::Aaguid;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::failure::Failure;
@@ -33,19 +37,33 @@ pub(crate) struct Choosing<'a> {
 }
 
 impl Choosing<'_> {
-    /// Waits for it, and asks whether it is the one. Nothing is sent to it.
+    /// Waits for it, and asks whether it is the one, or which.
     pub(crate) fn ask(mut self, screen: &mut Screen) -> Result<FoundKey, Failure> {
-        let key = self.wait_for_the_only_one(screen)?;
-        match self.root {
-            Root::OnBehalf(_) => self.confirm(&key, screen)?,
-            Root::Directly if terminal::somebody_is_there() => self.confirm(&key, screen)?,
+        let keys = self.wait_for_one(screen)?;
+        let asked = match self.root {
+            Root::OnBehalf(_) => true,
             // A script of root's, which can write the file without us.
-            Root::Directly => {}
+            Root::Directly => terminal::somebody_is_there(),
+        };
+        match (keys.as_slice(), asked) {
+            ([only], false) => Ok(only.clone()),
+            (several, false) => Err(self.several(several)),
+            ([only], true) => {
+                screen.say(&format!("Plugged in: {}.", Introduced::by_itself(only)));
+                self.confirm(only, screen)?;
+                self.still_among(&keys)?;
+                Ok(only.clone())
+            }
+            (several, true) => {
+                let key = self.which(several, screen)?;
+                self.still_among(&keys)?;
+                Ok(key)
+            }
         }
-        Ok(key)
     }
 
-    fn wait_for_the_only_one(&mut self, screen: &mut Screen) -> Result<FoundKey, Failure> {
+    /// The keys that could be meant; at least one.
+    fn wait_for_one(&mut self, screen: &mut Screen) -> Result<Vec<FoundKey>, Failure> {
         // Before the first look, or a key that comes between the two is missed.
         let watch = Watch::new().map_err(|problem| self.cannot_wait(problem))?;
         let deadline = Instant::now() + self.timeout;
@@ -55,10 +73,9 @@ impl Choosing<'_> {
             "Plug in the key to enrol"
         };
         loop {
-            match choose(&hidraw::find(), &mut self.vouched) {
-                Choice::Only(key) => return Ok(key),
-                Choice::Several(keys) => return Err(self.several(&keys)),
-                Choice::None => {}
+            let keys = choose(&hidraw::find(), &mut self.vouched);
+            if !keys.is_empty() {
+                return Ok(keys);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -78,25 +95,49 @@ impl Choosing<'_> {
     }
 
     /// Asks whether `key` is the one that is meant.
-    fn confirm(&mut self, key: &FoundKey, screen: &mut Screen) -> Result<(), Failure> {
+    fn confirm(&self, key: &FoundKey, screen: &mut Screen) -> Result<(), Failure> {
         let question = format!("Enrol {key} for {}? [y/N] ", self.account.name);
-        let answer = terminal::read_line(|| screen.ask(&question), Echo::On);
-        if answer.is_err() {
-            // Only a line's own end ends the question's line.
-            screen.say("");
+        let answer = answer(&question, screen);
+        if answer.is_some_and(|line| is_yes(&line)) {
+            return Ok(());
         }
-        if !answer.is_ok_and(|line| is_yes(&line)) {
-            return Err(Failure::new(
-                format!("{key} was not enrolled, since nobody said yes to it"),
-                format!("unplug what is not yours and run again: {}", self.again),
-            ));
+        Err(Failure::new(
+            format!("{key} was not enrolled, since nobody said yes to it"),
+            format!("unplug what is not yours and run again: {}", self.again),
+        ))
+    }
+
+    /// Asks which of `keys` is the one that is meant.
+    fn which(&self, keys: &[FoundKey], screen: &mut Screen) -> Result<FoundKey, Failure> {
+        screen.say("Several keys are plugged in:");
+        for (number, key) in (1..).zip(keys) {
+            screen.say(&format!("  {number}  {}", Introduced::by_itself(key)));
         }
-        // Whoever plugs theirs in while the question stands means that one. A
-        // key that was pulled out meanwhile is missed when it is asked.
-        match choose(&hidraw::find(), &mut self.vouched) {
-            Choice::Several(keys) => Err(self.several(&keys)),
-            Choice::Only(_) | Choice::None => Ok(()),
+        let question = format!(
+            "Which one is to be enrolled for {}? [1-{}, nothing for none] ",
+            self.account.name,
+            keys.len()
+        );
+        answer(&question, screen)
+            .and_then(|line| number(&line))
+            .and_then(|number| keys.get(number.checked_sub(1)?))
+            .cloned()
+            .ok_or_else(|| {
+                Failure::new(
+                    "no key was enrolled, since nobody said which",
+                    format!("unplug what is not yours and run again: {}", self.again),
+                )
+            })
+    }
+
+    /// Whoever plugs theirs in while the question stands means that one. A key
+    /// that was pulled out meanwhile is missed when it is asked.
+    fn still_among(&mut self, keys: &[FoundKey]) -> Result<(), Failure> {
+        let now = choose(&hidraw::find(), &mut self.vouched);
+        if now.len() > 1 && now.iter().any(|key| !keys.contains(key)) {
+            return Err(self.several(&now));
         }
+        Ok(())
     }
 
     fn several(&self, keys: &[FoundKey]) -> Failure {
@@ -124,27 +165,55 @@ fn is_yes(answer: &[u8]) -> bool {
     answer.eq_ignore_ascii_case(b"y") || answer.eq_ignore_ascii_case(b"yes")
 }
 
-/// What the keys that are plugged in leave to choose.
-#[derive(Debug, PartialEq, Eq)]
-enum Choice<K> {
-    None,
-    Only(K),
-    Several(Vec<K>),
+/// The number that was typed, and nothing else.
+fn number(answer: &[u8]) -> Option<usize> {
+    std::str::from_utf8(answer.trim_ascii()).ok()?.parse().ok()
 }
 
-fn choose<K: Clone + PartialEq>(found: &[K], vouched: &mut Option<K>) -> Choice<K> {
+/// What is typed at `question`; `None` where the line was left.
+fn answer(question: &str, screen: &mut Screen) -> Option<Vec<u8>> {
+    let answer = terminal::read_line(|| screen.ask(question), Echo::On);
+    if answer.is_err() {
+        // Only a line's own end ends the question's line.
+        screen.say("");
+    }
+    answer.ok()
+}
+
+/// A key with what it says of itself.
+struct Introduced {
+    key: FoundKey,
+    aaguid: Option<Aaguid>,
+}
+
+impl Introduced {
+    fn by_itself(key: &FoundKey) -> Self {
+        Self {
+            key: key.clone(),
+            aaguid: introduction(key).map(|info| info.aaguid),
+        }
+    }
+}
+
+impl fmt::Display for Introduced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.aaguid {
+            Some(aaguid) => write!(f, "{}, AAGUID {aaguid}", self.key),
+            None => write!(f, "{}, which does not say what it is", self.key),
+        }
+    }
+}
+
+/// The keys that could be meant, of those that were found.
+fn choose<K: Clone + PartialEq>(found: &[K], vouched: &mut Option<K>) -> Vec<K> {
     // Once it is unplugged, the next key in its place is another one, even
     // where node and product are the same: some computers have one port.
     vouched.take_if(|key| !found.contains(key));
-    let candidates: Vec<&K> = found
+    found
         .iter()
         .filter(|key| vouched.as_ref() != Some(*key))
-        .collect();
-    match candidates.as_slice() {
-        [] => Choice::None,
-        [only] => Choice::Only((*only).clone()),
-        several => Choice::Several(several.iter().copied().cloned().collect()),
-    }
+        .cloned()
+        .collect()
 }
 
 fn pause(watch: &Watch, at_most: Duration) -> nix::Result<()> {
@@ -175,37 +244,26 @@ mod tests {
     }
 
     #[test]
-    fn the_only_key_is_meant() {
-        assert_eq!(choose(&["green"], &mut None), Choice::Only("green"));
-        assert_eq!(choose::<&str>(&[], &mut None), Choice::None);
+    fn only_a_number_is_a_number() {
+        assert_eq!(number(b"2"), Some(2));
+        assert_eq!(number(b" 2 "), Some(2));
+        for no in [&b""[..], b"two", b"2.", b"1 2", b"-1", b"y", b"\xff"] {
+            assert_eq!(number(no), None, "{no:?}");
+        }
     }
 
     #[test]
-    fn of_several_keys_none_is_meant() {
-        assert_eq!(
-            choose(&["green", "hidden"], &mut None),
-            Choice::Several(vec!["green", "hidden"])
-        );
-        assert_eq!(
-            choose(&["blue", "green", "hidden"], &mut Some("blue")),
-            Choice::Several(vec!["green", "hidden"])
-        );
-    }
-
-    #[test]
-    fn the_key_that_vouched_is_not_the_one_to_enrol() {
+    fn the_key_that_vouched_is_not_one_to_enrol() {
         let mut vouched = Some("blue");
-        assert_eq!(choose(&["blue"], &mut vouched), Choice::None);
-        assert_eq!(
-            choose(&["blue", "green"], &mut vouched),
-            Choice::Only("green")
-        );
+        assert!(choose(&["blue"], &mut vouched).is_empty());
+        assert_eq!(choose(&["blue", "green"], &mut vouched), ["green"]);
+        assert_eq!(choose(&["blue", "green"], &mut None), ["blue", "green"]);
     }
 
     #[test]
     fn a_key_in_the_place_of_the_one_that_vouched_is_another() {
         let mut vouched = Some("blue");
-        assert_eq!(choose(&[], &mut vouched), Choice::None);
-        assert_eq!(choose(&["blue"], &mut vouched), Choice::Only("blue"));
+        assert!(choose(&[], &mut vouched).is_empty());
+        assert_eq!(choose(&["blue"], &mut vouched), ["blue"]);
     }
 }

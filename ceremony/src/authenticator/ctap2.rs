@@ -6,16 +6,20 @@
 //! over. Nothing is allocated before its length is known to be in the message.
 #![forbid(unsafe_code)]
 
+mod client_pin;
 mod get_assertion;
 mod get_info;
 mod make_credential;
 mod message;
+mod selection;
 mod status;
 
+pub use client_pin::{ClientPin, ClientPinAnswer, Permission};
 pub use get_assertion::{GetAssertion, UserPresence};
-pub use get_info::Info;
+pub use get_info::{Info, Options, Versions};
 pub use make_credential::{AttestationObject, MakeCredential};
-pub use message::{LARGEST_UNASKED, Malformed};
+pub use message::{LARGEST_UNASKED, Malformed, Verification};
+pub use selection::selection;
 pub use status::Status;
 
 /// The most credential ids asked for in one go without asking the key how many

@@ -118,8 +118,13 @@ impl Channel {
     /// something: the authenticator then answers that it was
     /// cancelled and goes dark.
     pub fn cancel(&mut self) -> Option<Packet> {
-        matches!(self.state, State::Waiting | State::Receiving { .. })
+        self.is_waiting()
             .then(|| first_packet(self.id, command::CANCEL, 0, &[]))
+    }
+
+    /// Whether an answer is still to come.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting | State::Receiving { .. })
     }
 
     /// Takes in a packet. `Ok(None)`: not for us, or more is to come.

@@ -31,7 +31,7 @@ const LARGEST_DESCRIPTOR: u64 = 4096;
 pub const MOST_KEYS: usize = 8;
 
 /// A security key that is plugged in, not opened yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FoundKey {
     /// Its device node, `/dev/hidraw3`.
     pub node: PathBuf,
@@ -96,6 +96,11 @@ impl FoundKey {
             product: product(sysfs).unwrap_or_default(),
             device: device.trim().to_owned(),
         })
+    }
+
+    /// Its device number, `major:minor`.
+    pub(super) fn device(&self) -> &str {
+        &self.device
     }
 
     /// Opens the node, without waiting, and checks that it is the device that

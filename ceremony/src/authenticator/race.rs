@@ -1,92 +1,42 @@
 //! Several keys, one poll loop, one deadline: the first good answer wins.
 //!
-//! Every key that is plugged in, or comes before the deadline, is opened once
-//! and given a [`Dialogue`] of its own, which decides what to ask it next. A
-//! key whose dialogue drops it is out; the others go on. When the race is over,
-//! won or lost, every key that still waits for a touch is told to stop, so that
-//! no light blinks for nobody.
+//! Every key that is plugged in, or comes before the deadline, is claimed,
+//! opened once and given a [`Dialogue`] of its own, which decides what to ask
+//! it next. A key whose dialogue drops it is out; the others go on. What only
+//! one key at a time can be asked, a PIN, waits until it is clear which one:
+//! the only one that is ready, or the one that is touched. When the race is
+//! over, won or lost, every key that still waits for its person is told to
+//! stop, so that no light blinks for nobody.
 #![forbid(unsafe_code)]
 
-use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::ctap2::{self, Status};
-use super::ctaphid::{Channel, Event, Fault, Packet};
-use super::hidraw::{self, CannotOpen, FoundKey, OpenKey, Watch};
+use super::claim::{Claimed, Claims};
+use super::contestant::{BUSY_PAUSE, Contestant, Phase, Table, Turn, Unsent, left};
+use super::ctaphid::Fault;
+use super::dialogue::Dialogue;
+use super::hidraw::{self, CannotOpen, FoundKey, Watch};
+use super::interaction::{Interaction, NoPin, Notice, PinQuestion};
+use super::interruption::Interruption;
 
-/// How long a key that is busy with another program is left alone.
-const BUSY_PAUSE: Duration = Duration::from_millis(200);
+/// How long a key that is ready for its PIN waits for others that are still at
+/// work. One that hangs must not keep the others.
+const SETTLE: Duration = Duration::from_millis(1500);
 
-/// How long a key may take to accept one packet. The kernel waits up to 5 s,
-/// and everybody else with it.
-const SLOWEST_SEND: Duration = Duration::from_secs(1);
-
-/// The most packets taken from one key before the others, and the deadline,
-/// have their turn.
-const PACKETS_PER_TURN: usize = 32;
-
-/// What a person, or a log, should know while the race runs.
+/// What a race runs under.
 #[derive(Debug)]
-pub enum Notice<'a> {
-    /// No key is plugged in; the race waits for one.
-    PlugIn {
-        /// How long it will wait.
-        within: Duration,
-    },
-    /// This key waits for its person's touch.
-    Touch {
-        /// The key that blinks.
-        key: &'a FoundKey,
-        /// How long it will be waited for.
-        within: Duration,
-    },
-    /// This key is serving another program: it must not be touched now.
-    Busy {
-        /// The key in use.
-        key: &'a FoundKey,
-    },
-    /// This key is out of the race.
-    Dropped {
-        /// The key.
-        key: &'a FoundKey,
-        /// Why, for the log.
-        why: String,
-    },
-}
-
-/// How the race speaks to its person. Whatever a notice costs in time is spent
-/// inside the deadline.
-pub trait Interaction {
-    /// Passes `notice` on; what cannot be said is left unsaid.
-    fn tell(&mut self, notice: &Notice<'_>);
-}
-
-/// One key's side of a ceremony.
-pub trait Dialogue {
-    /// What a won race brings.
-    type Outcome;
-    /// Why this key is out.
-    type Dropped: std::fmt::Display;
-
-    /// What to ask first.
-    fn begin(&mut self) -> Step<Self::Outcome, Self::Dropped>;
-
-    /// What to do now that the key has answered: with data, or a status.
-    fn answered(&mut self, answer: Result<&[u8], Status>) -> Step<Self::Outcome, Self::Dropped>;
-}
-
-/// What a dialogue wants next.
-#[derive(Debug)]
-pub enum Step<T, D> {
-    /// Send this CTAP2 message.
-    Ask(Vec<u8>),
-    /// The race is won.
-    Win(T),
-    /// This key is out.
-    Drop(D),
+pub struct Course<'c> {
+    /// Who may take part.
+    pub field: Field,
+    /// When the person has had time enough. It stands still while they type.
+    pub deadline: Instant,
+    /// Keeps a key to one ceremony at a time, where this process can.
+    pub claims: Option<&'c Claims>,
+    /// Ends the race early, where the host can be interrupted.
+    pub interruption: Option<&'c Interruption>,
 }
 
 /// Who may take part.
@@ -105,12 +55,27 @@ pub enum Lost<D> {
     NoKey,
     /// There is a key, but this process may not open it.
     NoAccess(FoundKey),
-    /// The deadline passed while these keys waited.
-    TimedOut(Vec<FoundKey>),
+    /// The deadline passed while these keys were waited for. Never empty.
+    TimedOut(Vec<(FoundKey, Waited)>),
     /// Every key is out, for its own reason. Never empty.
     AllDropped(Vec<(FoundKey, Out<D>)>),
+    /// The person gave no PIN for this key, and so gave up.
+    GaveUp(FoundKey),
+    /// A signal asks this process to stop.
+    Interrupted,
     /// The operating system refused what a race needs.
     System(nix::Error),
+}
+
+/// What a key was waited for when time was up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Waited {
+    /// Its answer to what takes no person.
+    Key,
+    /// The others that it served.
+    Others,
+    /// Its person.
+    Person,
 }
 
 /// Why a key is out.
@@ -136,8 +101,7 @@ impl<D: std::fmt::Display> std::fmt::Display for Out<D> {
 
 /// Runs a race: `start` gives each key its dialogue.
 pub fn run<D: Dialogue>(
-    field: &Field,
-    deadline: Instant,
+    course: &Course<'_>,
     interaction: &mut dyn Interaction,
     start: impl FnMut(&FoundKey) -> D,
 ) -> Result<(FoundKey, D::Outcome), Lost<D::Dropped>> {
@@ -145,95 +109,92 @@ pub fn run<D: Dialogue>(
     // two would be missed.
     let watch = Watch::new().map_err(Lost::System)?;
     let mut race = Race {
-        field,
-        deadline,
-        interaction,
+        course,
+        table: Table {
+            deadline: course.deadline,
+            claims: course.claims,
+            interaction,
+        },
         start,
         running: Vec::new(),
+        claimed_by_others: Vec::new(),
         out: Vec::new(),
         no_access: None,
         told_to_plug_in: false,
+        ready_since: None,
+        chosen: None,
     };
     let result = race.run(&watch);
-    race.cancel_all();
+    for contestant in &mut race.running {
+        contestant.cancel();
+    }
     result
 }
 
-struct Race<'r, D: Dialogue, S> {
-    field: &'r Field,
-    deadline: Instant,
-    interaction: &'r mut dyn Interaction,
+struct Race<'r, 'c, D: Dialogue, S> {
+    course: &'r Course<'c>,
+    table: Table<'r>,
     start: S,
     running: Vec<Contestant<D>>,
+    /// Keys that another ceremony had when last looked at, not opened yet.
+    claimed_by_others: Vec<FoundKey>,
     out: Vec<(FoundKey, Out<D::Dropped>)>,
     no_access: Option<FoundKey>,
     told_to_plug_in: bool,
+    /// Since when some key is ready for its PIN, and none has been chosen.
+    ready_since: Option<Instant>,
+    /// The key that alone may be asked for its PIN.
+    chosen: Option<FoundKey>,
 }
 
-/// A key in the race.
-struct Contestant<D> {
-    found: FoundKey,
-    key: OpenKey,
-    channel: Channel,
-    dialogue: D,
-    /// What was last asked, to be asked again of a busy key.
-    asked: Vec<u8>,
-    ask_again_at: Option<Instant>,
-    told_busy: bool,
-    told_touch: bool,
-}
+/// How the race ends, as soon as it does.
+type End<D> = Result<(FoundKey, <D as Dialogue>::Outcome), Lost<<D as Dialogue>::Dropped>>;
 
-/// What one key's turn came to.
-enum Turn<T, D> {
-    GoOn,
-    Won(T),
-    Out(Out<D>),
-    Gone,
-}
-
-impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, D, S> {
-    fn run(&mut self, watch: &Watch) -> Result<(FoundKey, D::Outcome), Lost<D::Dropped>> {
+impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
+    fn run(&mut self, watch: &Watch) -> End<D> {
         self.look_for_keys();
         loop {
-            if self.running.is_empty() {
-                if !self.out.is_empty() {
-                    return Err(Lost::AllDropped(std::mem::take(&mut self.out)));
-                }
-                // A key that may not be opened now will not open later by
-                // waiting, unless it has only just come (see IN_ATTRIB).
-                if let (Some(key), false) = (&self.no_access, self.told_to_plug_in) {
-                    return Err(Lost::NoAccess(key.clone()));
-                }
-                self.tell_to_plug_in();
+            if self.course.interruption.is_some_and(Interruption::has_come) {
+                return Err(Lost::Interrupted);
+            }
+            if let Some(end) = self.choose() {
+                return end;
+            }
+            if let Some(lost) = self.nobody_left() {
+                return Err(lost);
             }
             let now = Instant::now();
-            if now >= self.deadline {
+            if now >= self.table.deadline {
                 return Err(self.too_late());
             }
             let ready = self.wait(watch, now).map_err(Lost::System)?;
-            if watch.hidraw_changed() {
+            let looked_away = !self.claimed_by_others.is_empty();
+            if watch.hidraw_changed() || looked_away {
                 self.look_for_keys();
             }
             for node in ready {
-                if let Some(won) = self.turn_of(&node) {
-                    return Ok(won);
+                if let Some(end) = self.step(&node, Contestant::turn) {
+                    return end;
                 }
             }
-            self.ask_again();
+            if let Some(end) = self.send_what_is_due() {
+                return end;
+            }
         }
     }
 
-    /// Opens every key that is not yet in the race, and forgets those that are
+    /// Enters every key that is not yet in the race, and forgets those that are
     /// out and have been unplugged since: replugged, they may try again.
     fn look_for_keys(&mut self) {
-        let found = match self.field {
+        let found = match &self.course.field {
             Field::EveryKey => hidraw::find(),
             Field::Only(key) => hidraw::find().into_iter().filter(|f| f == key).collect(),
         };
         self.out.retain(|(key, _)| found.contains(key));
+        self.claimed_by_others.retain(|key| found.contains(key));
         self.no_access = None;
         for key in found {
-            if Instant::now() >= self.deadline {
+            if Instant::now() >= self.table.deadline {
                 return;
             }
             let known = self.running.iter().any(|running| running.found == key)
@@ -249,55 +210,86 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, D, S> {
         if getrandom::fill(&mut nonce).is_err() {
             return;
         }
-        let mut key = match found.open() {
+        let claim = match self.table.claims.map(|claims| claims.claim(&found)) {
+            None => None,
+            Some(Claimed::Ours(lock)) => Some(lock),
+            Some(Claimed::Impossible(problem)) => {
+                self.table.interaction.tell(&Notice::Unclaimed {
+                    key: &found,
+                    why: problem.to_string(),
+                });
+                None
+            }
+            Some(Claimed::Theirs(request)) => {
+                if !self.claimed_by_others.contains(&found) {
+                    self.table.interaction.tell(&Notice::Busy {
+                        key: &found,
+                        request: request.as_deref(),
+                    });
+                    self.claimed_by_others.push(found);
+                }
+                return;
+            }
+        };
+        self.claimed_by_others.retain(|key| *key != found);
+        let key = match found.open() {
             Ok(key) => key,
             Err(CannotOpen::NoAccess) => {
                 self.no_access.get_or_insert(found);
                 return;
             }
             Err(CannotOpen::Gone) => return,
-            Err(other) => {
-                self.drop_key(found, Out::NotOpened(other));
-                return;
-            }
+            Err(other) => return self.drop_key(found, Out::NotOpened(other)),
         };
-        let (channel, init) = Channel::open(nonce);
-        match send(&mut key, &init) {
-            Err(Unsent::Gone) => {}
-            Err(Unsent::Fault(fault)) => self.drop_key(found, Out::Fault(fault)),
-            Ok(()) => {
-                let dialogue = (self.start)(&found);
-                self.running.push(Contestant {
-                    found,
-                    key,
-                    channel,
-                    dialogue,
-                    asked: Vec::new(),
-                    ask_again_at: None,
-                    told_busy: false,
-                    told_touch: false,
-                });
-            }
+        let dialogue = (self.start)(&found);
+        match Contestant::enter(found, key, nonce, claim, dialogue) {
+            Ok(contestant) => self.running.push(contestant),
+            Err((_, Unsent::Gone)) => {}
+            Err((found, Unsent::Fault(fault))) => self.drop_key(found, Out::Fault(fault)),
         }
     }
 
-    /// Waits for a packet, a change in `/dev`, the next thing to do or the
-    /// deadline; returns the keys that have something to say.
+    /// Why it makes no sense to wait on; says on the way what is waited for.
+    fn nobody_left(&mut self) -> Option<Lost<D::Dropped>> {
+        if !self.running.is_empty() || !self.claimed_by_others.is_empty() {
+            return None;
+        }
+        if !self.out.is_empty() {
+            return Some(Lost::AllDropped(std::mem::take(&mut self.out)));
+        }
+        // A key that may not be opened now will not open later by waiting,
+        // unless it has only just come (see IN_ATTRIB).
+        if let (Some(key), false) = (&self.no_access, self.told_to_plug_in) {
+            return Some(Lost::NoAccess(key.clone()));
+        }
+        if !self.told_to_plug_in {
+            self.told_to_plug_in = true;
+            self.table.interaction.tell(&Notice::PlugIn {
+                within: left(self.table.deadline),
+            });
+        }
+        None
+    }
+
+    /// Waits for a packet, a change in `/dev`, a signal, the next thing to do or
+    /// the deadline; returns the keys that have something to say.
     fn wait(&self, watch: &Watch, now: Instant) -> nix::Result<Vec<FoundKey>> {
+        let look_again = (!self.claimed_by_others.is_empty()).then(|| now + BUSY_PAUSE);
+        let settled = self.ready_since.map(|since| since + SETTLE);
         let until = self
             .running
             .iter()
-            .filter_map(|contestant| contestant.ask_again_at)
-            .fold(self.deadline, Instant::min);
+            .filter_map(Contestant::due)
+            .chain(look_again)
+            .chain(settled)
+            .fold(self.table.deadline, Instant::min);
         // Rounded up, or the last millisecond would be a busy loop.
         let pause = until.saturating_duration_since(now) + Duration::from_millis(1);
         let timeout = PollTimeout::try_from(pause).unwrap_or(PollTimeout::MAX);
-        let mut fds: Vec<PollFd<'_>> = self
-            .running
-            .iter()
-            .map(|contestant| PollFd::new(contestant.key.as_fd(), PollFlags::POLLIN))
-            .collect();
-        fds.push(PollFd::new(watch.as_fd(), PollFlags::POLLIN));
+        let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut fds: Vec<PollFd<'_>> = self.running.iter().map(|c| readable(c.as_fd())).collect();
+        fds.push(readable(watch.as_fd()));
+        fds.extend(self.course.interruption.map(|it| readable(it.as_fd())));
         match poll(&mut fds, timeout) {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(problem) => return Err(problem),
@@ -311,176 +303,149 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, D, S> {
             .collect())
     }
 
-    /// Lets one key have its say; returns the prize if that wins the race.
-    fn turn_of(&mut self, found: &FoundKey) -> Option<(FoundKey, D::Outcome)> {
-        let place = self.running.iter().position(|c| c.found == *found)?;
-        let contestant = self.running.get_mut(place)?;
-        match contestant.turn(self.deadline, self.interaction) {
-            Turn::GoOn => None,
-            Turn::Won(outcome) => {
-                let winner = self.running.swap_remove(place);
-                Some((winner.found, outcome))
-            }
-            Turn::Out(why) => {
-                let mut out = self.running.swap_remove(place);
-                // One that takes packets too slowly would take this one so too.
-                if !matches!(why, Out::Fault(Fault::Slow)) {
-                    out.cancel();
-                }
-                self.drop_key(out.found, why);
-                None
-            }
-            Turn::Gone => {
-                self.running.swap_remove(place);
-                None
+    /// Finds out which of the keys that need a PIN is meant, once it is clear
+    /// who is among them.
+    fn choose(&mut self) -> Option<End<D>> {
+        let ready = self.ready();
+        if self.chosen.is_some() || ready.is_empty() {
+            self.ready_since = None;
+            return None;
+        }
+        let since = *self.ready_since.get_or_insert_with(Instant::now);
+        let at_work = self.running.iter().any(|c| c.phase() == Phase::Working);
+        if at_work && since.elapsed() < SETTLE {
+            return None;
+        }
+        self.ready_since = None;
+        let others_wait = self
+            .running
+            .iter()
+            .any(|c| matches!(c.phase(), Phase::Waiting | Phase::Choosing));
+        if let ([only], false) = (ready.as_slice(), others_wait) {
+            return self.chosen(only);
+        }
+        ready
+            .iter()
+            .find_map(|key| self.step(key, Contestant::choose))
+    }
+
+    /// The keys that wait to be chosen: those that have shown a credential, or
+    /// else those that have not. A stick that touches itself must not come
+    /// between a person and a key that is known to be theirs.
+    fn ready(&self) -> Vec<FoundKey> {
+        let ready = self.running.iter().filter(|c| c.phase() == Phase::Ready);
+        let (shown, unproven): (Vec<_>, Vec<_>) =
+            ready.partition(|contestant| contestant.has_shown_a_credential());
+        let known = if shown.is_empty() { unproven } else { shown };
+        known
+            .iter()
+            .map(|contestant| contestant.found.clone())
+            .collect()
+    }
+
+    /// This key is the one; the others go dark.
+    fn chosen(&mut self, key: &FoundKey) -> Option<End<D>> {
+        for other in self.running.iter_mut().filter(|c| c.found != *key) {
+            other.stand_aside();
+        }
+        self.chosen = Some(key.clone());
+        self.step(key, Contestant::chosen)
+    }
+
+    /// The chosen key is out, or has what it was chosen for: the others go on.
+    fn resume(&mut self, key: &FoundKey) {
+        if self.chosen.take_if(|chosen| chosen == key).is_some() {
+            for contestant in &mut self.running {
+                contestant.resume();
             }
         }
     }
 
+    fn ask_pin(&mut self, key: &FoundKey, question: &PinQuestion) -> Option<End<D>> {
+        for contestant in &mut self.running {
+            contestant.release();
+        }
+        let asked_at = Instant::now();
+        let interaction = &mut *self.table.interaction;
+        let mut ask = || interaction.ask_pin(key, question);
+        let pin = match self.course.interruption {
+            Some(interruption) => interruption.let_through(ask),
+            None => ask(),
+        };
+        self.table.deadline += asked_at.elapsed();
+        if self.course.interruption.is_some_and(Interruption::has_come) {
+            return Some(Err(Lost::Interrupted));
+        }
+        if matches!(pin, Err(NoPin::NotGiven)) {
+            return Some(Err(Lost::GaveUp(key.clone())));
+        }
+        self.step(key, |contestant, table| contestant.typed(pin, table))
+    }
+
+    fn send_what_is_due(&mut self) -> Option<End<D>> {
+        let keys: Vec<FoundKey> = self.running.iter().map(|c| c.found.clone()).collect();
+        keys.iter()
+            .find_map(|key| self.step(key, Contestant::send_if_due))
+    }
+
+    /// Lets one key have its say; returns the end of the race if that is it.
+    fn step(
+        &mut self,
+        key: &FoundKey,
+        turn: impl FnOnce(&mut Contestant<D>, &mut Table<'_>) -> Turn<D::Outcome, D::Dropped>,
+    ) -> Option<End<D>> {
+        let place = self.running.iter().position(|c| c.found == *key)?;
+        let contestant = self.running.get_mut(place)?;
+        let out = match turn(contestant, &mut self.table) {
+            Turn::GoOn => return None,
+            Turn::Chosen => return self.chosen(key),
+            Turn::AskPin(question) => return self.ask_pin(key, &question),
+            Turn::Won(outcome) => {
+                let winner = self.running.swap_remove(place);
+                return Some(Ok((winner.found, outcome)));
+            }
+            Turn::Gone => None,
+            // One that takes packets too slowly would take a CANCEL so too.
+            Turn::Faulty(Fault::Slow) => Some(Out::Fault(Fault::Slow)),
+            Turn::Faulty(fault) => {
+                contestant.cancel();
+                Some(Out::Fault(fault))
+            }
+            Turn::Out(why) => Some(Out::Dropped(why)),
+        };
+        let found = self.running.swap_remove(place).found;
+        if let Some(why) = out {
+            self.drop_key(found, why);
+        }
+        self.resume(key);
+        None
+    }
+
     fn drop_key(&mut self, key: FoundKey, why: Out<D::Dropped>) {
-        self.interaction.tell(&Notice::Dropped {
+        self.table.interaction.tell(&Notice::Dropped {
             key: &key,
             why: why.to_string(),
         });
         self.out.push((key, why));
     }
 
-    fn ask_again(&mut self) {
-        let now = Instant::now();
-        for contestant in &mut self.running {
-            if contestant.ask_again_at.is_some_and(|at| at <= now) {
-                contestant.ask_again_at = None;
-                let message = std::mem::take(&mut contestant.asked);
-                // A key that cannot be written to is gone or too slow; poll, or
-                // the deadline, will say so.
-                let _ = contestant.ask(message);
-            }
-        }
-    }
-
-    fn tell_to_plug_in(&mut self) {
-        if !self.told_to_plug_in {
-            self.told_to_plug_in = true;
-            self.interaction.tell(&Notice::PlugIn {
-                within: left(self.deadline),
-            });
-        }
-    }
-
     fn too_late(&mut self) -> Lost<D::Dropped> {
-        match (&self.no_access, self.running.is_empty()) {
-            (_, false) => Lost::TimedOut(self.running.iter().map(|c| c.found.clone()).collect()),
-            (Some(key), true) => Lost::NoAccess(key.clone()),
-            (None, true) => Lost::NoKey,
-        }
-    }
-
-    fn cancel_all(&mut self) {
-        for contestant in &mut self.running {
-            contestant.cancel();
-        }
-    }
-}
-
-impl<D: Dialogue> Contestant<D> {
-    fn turn(
-        &mut self,
-        deadline: Instant,
-        interaction: &mut dyn Interaction,
-    ) -> Turn<D::Outcome, D::Dropped> {
-        for _ in 0..PACKETS_PER_TURN {
-            let packet = match self.key.receive() {
-                Ok(Some(packet)) => packet,
-                Ok(None) => return Turn::GoOn,
-                Err(problem) if problem.kind() == io::ErrorKind::InvalidData => {
-                    return Turn::Out(Out::Fault(Fault::Short));
-                }
-                Err(_) => return Turn::Gone,
+        let running = self.running.iter().map(|contestant| {
+            let waited = match contestant.phase() {
+                Phase::Working => Waited::Key,
+                Phase::Busy => Waited::Others,
+                Phase::Waiting | Phase::Ready | Phase::Choosing => Waited::Person,
             };
-            match self.take_in(&packet, deadline, interaction) {
-                Turn::GoOn => {}
-                end => return end,
-            }
-        }
-        Turn::GoOn
-    }
-
-    fn take_in(
-        &mut self,
-        packet: &Packet,
-        deadline: Instant,
-        interaction: &mut dyn Interaction,
-    ) -> Turn<D::Outcome, D::Dropped> {
-        let step = match self.channel.receive(packet) {
-            Err(fault) => return Turn::Out(Out::Fault(fault)),
-            Ok(None | Some(Event::Processing)) => return Turn::GoOn,
-            Ok(Some(Event::UserPresenceNeeded)) => {
-                if !self.told_touch {
-                    self.told_touch = true;
-                    interaction.tell(&Notice::Touch {
-                        key: &self.found,
-                        within: left(deadline),
-                    });
-                }
-                return Turn::GoOn;
-            }
-            Ok(Some(Event::Busy)) => {
-                if !self.told_busy {
-                    self.told_busy = true;
-                    interaction.tell(&Notice::Busy { key: &self.found });
-                }
-                self.ask_again_at = Some(Instant::now() + BUSY_PAUSE);
-                return Turn::GoOn;
-            }
-            Ok(Some(Event::Opened)) => self.dialogue.begin(),
-            Ok(Some(Event::Response(message))) => {
-                self.told_touch = false;
-                self.dialogue.answered(ctap2::response(&message))
-            }
-        };
-        match step {
-            Step::Win(outcome) => Turn::Won(outcome),
-            Step::Drop(why) => Turn::Out(Out::Dropped(why)),
-            Step::Ask(message) => match self.ask(message) {
-                Ok(()) => Turn::GoOn,
-                Err(Unsent::Fault(fault)) => Turn::Out(Out::Fault(fault)),
-                Err(Unsent::Gone) => Turn::Gone,
-            },
+            (contestant.found.clone(), waited)
+        });
+        let claimed = self.claimed_by_others.iter();
+        let waited: Vec<_> = running
+            .chain(claimed.map(|key| (key.clone(), Waited::Others)))
+            .collect();
+        match (waited.is_empty(), &self.no_access) {
+            (false, _) => Lost::TimedOut(waited),
+            (true, Some(key)) => Lost::NoAccess(key.clone()),
+            (true, None) => Lost::NoKey,
         }
     }
-
-    fn ask(&mut self, message: Vec<u8>) -> Result<(), Unsent> {
-        for packet in self.channel.send(&message).map_err(Unsent::Fault)? {
-            send(&mut self.key, &packet)?;
-        }
-        self.asked = message;
-        Ok(())
-    }
-
-    fn cancel(&mut self) {
-        if let Some(packet) = self.channel.cancel() {
-            // Nobody is left to tell if it fails.
-            let _ = self.key.send(&packet);
-        }
-    }
-}
-
-/// Why a message did not reach a key.
-enum Unsent {
-    Fault(Fault),
-    Gone,
-}
-
-/// Sends one packet to a key that takes it in time.
-fn send(key: &mut OpenKey, packet: &Packet) -> Result<(), Unsent> {
-    let began = Instant::now();
-    key.send(packet).map_err(|_| Unsent::Gone)?;
-    if began.elapsed() > SLOWEST_SEND {
-        return Err(Unsent::Fault(Fault::Slow));
-    }
-    Ok(())
-}
-
-fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
 }

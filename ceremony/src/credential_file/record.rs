@@ -18,13 +18,14 @@ use crate::trusted_file::shown;
 use crate::trusted_file::strict_toml::{self, did_you_mean, kind, quoted};
 
 /// The keys of a record, in the order we write them.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "name",
     "public_key",
     "id",
     "user_verification",
     "discoverable",
     "synced",
+    "answers_silently",
     "aaguid",
     "enrolled",
 ];
@@ -174,6 +175,8 @@ fn read_credential(text: &str) -> Result<Credential, Problem> {
         })?,
         discoverable: fields.switch("discoverable")?,
         synced: fields.switch("synced")?,
+        // Written only of credentials that do not, and so not of older ones.
+        answers_silently: !fields.has("answers_silently") || fields.switch("answers_silently")?,
         aaguid: fields.read("aaguid", |text| {
             Aaguid::parse(text).ok_or_else(|| "is not an AAGUID".to_owned())
         })?,
@@ -230,6 +233,10 @@ impl Fields<'_> {
         self.field(key, "a string", |value| value.as_str().map(meaning))
     }
 
+    fn has(&self, key: &str) -> bool {
+        self.table.iter().any(|(name, _)| name.get_ref() == key)
+    }
+
     fn switch(&self, key: &str) -> Result<bool, Problem> {
         self.field(key, "true or false", |value| value.as_bool().map(Ok))
     }
@@ -278,10 +285,16 @@ fn write_credential(credential: &Credential) -> Result<String, InvalidPublicKey>
         user_verification,
         discoverable,
         synced,
+        answers_silently,
         aaguid,
         enrolled,
     } = credential;
     let string = |text: &str| toml::Value::from(text);
+    let hidden = if *answers_silently {
+        ""
+    } else {
+        "\nanswers_silently = false"
+    };
     Ok([
         format!("\n[[{TABLE}]]"),
         format!("name = {}", string(name.as_str())),
@@ -289,7 +302,7 @@ fn write_credential(credential: &Credential) -> Result<String, InvalidPublicKey>
         format!("id = {}", string(&Base64::encode_string(id.as_bytes()))),
         format!("user_verification = {}", string(user_verification.as_str())),
         format!("discoverable = {discoverable}"),
-        format!("synced = {synced}"),
+        format!("synced = {synced}{hidden}"),
         format!("aaguid = {}", string(&aaguid.to_string())),
         format!("enrolled = {}\n", string(enrolled)),
     ]
@@ -355,6 +368,7 @@ pub(super) mod samples {
             user_verification: UserVerification::Required,
             discoverable: false,
             synced: false,
+            answers_silently: true,
             aaguid: Aaguid::default(),
             enrolled: "2026-11-22T14:30:00Z".to_owned(),
         }
@@ -394,6 +408,8 @@ mod tests {
         assert_eq!(read_credential(&text), Ok(key.clone()));
         key.synced = true;
         key.aaguid = Aaguid([0xab; 16]);
+        assert!(!write_credential(&key).unwrap().contains("answers_silently"));
+        key.answers_silently = false;
         let text = write_credential(&key).unwrap();
         assert_eq!(read_credential(&text), Ok(key));
     }
@@ -401,7 +417,7 @@ mod tests {
     #[test]
     fn a_record_lacking_any_field_is_faulty() {
         let text = record("blue key", 1);
-        for key in KEYS {
+        for key in KEYS.into_iter().filter(|key| *key != "answers_silently") {
             let lacking: String = text
                 .lines()
                 .filter(|line| !line.starts_with(&format!("{key} =")))

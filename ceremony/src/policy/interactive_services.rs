@@ -55,6 +55,11 @@ const WITHIN_A_SESSION: [&str; 23] = [
     "xsecurelock",
 ];
 
+/// Services that show their person every prompt and wait for an answer to it.
+/// Many greeters and lockers do not: they ask for a password first, and give
+/// that as the answer to whatever is asked.
+const SHOW_EVERY_PROMPT: [&str; 7] = ["doas", "login", "polkit-1", "su", "su-l", "sudo", "sudo-i"];
+
 /// Whether this service is covered without a `[service.NAME]` table.
 pub(super) fn is_interactive_and_local(service: &str) -> bool {
     opens_a_session(service) || WITHIN_A_SESSION.contains(&service)
@@ -66,9 +71,24 @@ pub fn opens_a_session(service: &str) -> bool {
     OPEN_A_SESSION.contains(&service)
 }
 
+/// Whether an answer from this service is known to be one to the question.
+pub fn shows_every_prompt(service: &str) -> bool {
+    SHOW_EVERY_PROMPT.contains(&service)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_not_known_to_converse_is_not_believed_to() {
+        for service in ["sudo", "su", "login"] {
+            assert!(shows_every_prompt(service), "{service}");
+        }
+        for service in ["sddm", "lightdm", "kde", "swaylock", "vsftpd", ""] {
+            assert!(!shows_every_prompt(service), "{service}");
+        }
+    }
 
     #[test]
     fn only_who_opens_a_session_runs_before_there_is_one() {

@@ -16,10 +16,14 @@ use nix::sys::stat::{Mode, fstat};
 use super::dir::{CAREFULLY, Kind, TrustedDir, check, errno_of};
 use super::untrusted::{Reason, Untrusted, shown};
 use super::writing::{CannotWrite, Deed};
-use crate::credential::printable;
+use crate::credential::{is_printable, printable};
 
 /// How often a held lock is tried again.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(10);
+
+/// The most bytes that a holder's line can have: a number, and up to 400
+/// characters of words.
+const LONGEST_LINE: usize = 16 + 400 * 4;
 
 /// An exclusive lock, held until dropped.
 ///
@@ -43,6 +47,16 @@ impl TrustedDir {
     /// Takes the lock `name` in this directory, which nobody else may enter,
     /// waiting no longer than `patience`.
     pub fn lock(&self, name: &str, patience: Duration) -> Result<Lock, CannotLock> {
+        self.lock_saying(name, patience, "")
+    }
+
+    /// The same, with words of ours for whoever waits for it.
+    pub(crate) fn lock_saying(
+        &self,
+        name: &str,
+        patience: Duration,
+        words: &str,
+    ) -> Result<Lock, CannotLock> {
         self.check_private()?;
         let path = self.path_of(name)?;
         let mut file = self.open_lock(name, &path)?;
@@ -69,7 +83,8 @@ impl TrustedDir {
         // lock is just as good without it.
         let _ = file.set_len(0);
         if super::writing::may_grow().is_ok() {
-            let _ = writeln!(file, "{}", std::process::id());
+            // One write: whoever reads meanwhile has all of it or nothing.
+            let _ = file.write_all(format!("{} {words}\n", std::process::id()).as_bytes());
         }
         Ok(Lock { file })
     }
@@ -105,17 +120,19 @@ impl TrustedDir {
 pub struct Holder {
     pid: u32,
     program: String,
+    words: String,
 }
 
 impl Holder {
     fn read(lock: &File) -> Option<Self> {
-        let mut bytes = [0; 16];
+        let mut bytes = vec![0; LONGEST_LINE];
         let length = lock.read_at(&mut bytes, 0).ok()?;
-        let pid: u32 = std::str::from_utf8(bytes.get(..length)?)
-            .ok()?
+        let line = String::from_utf8_lossy(bytes.get(..length)?);
+        let (pid, words) = line
             .trim_end()
-            .parse()
-            .ok()?;
+            .split_once(' ')
+            .unwrap_or((line.trim_end(), ""));
+        let pid: u32 = pid.parse().ok()?;
         let mut program = String::new();
         // It may have gone meanwhile; then its number still helps with the log.
         if let Ok(comm) = File::open(format!("/proc/{pid}/comm")) {
@@ -124,7 +141,16 @@ impl Holder {
         Some(Self {
             pid,
             program: printable(&program, 64),
+            words: words
+                .chars()
+                .map(|c| if c == '"' || is_printable(c) { c } else { '?' })
+                .collect(),
         })
+    }
+
+    /// What it holds the lock for, where it says.
+    pub(crate) fn words(&self) -> &str {
+        &self.words
     }
 }
 
@@ -171,10 +197,10 @@ impl fmt::Display for CannotLock {
                 let path = shown(path);
                 let waited = patience.as_secs_f32();
                 match holder {
-                    Some(Holder { pid, program }) if program.is_empty() => {
+                    Some(Holder { pid, program, .. }) if program.is_empty() => {
                         write!(f, "process {pid} has held {path} for {waited} s")?;
                     }
-                    Some(Holder { pid, program }) => {
+                    Some(Holder { pid, program, .. }) => {
                         write!(
                             f,
                             "{program} (process {pid}) has held {path} for {waited} s"

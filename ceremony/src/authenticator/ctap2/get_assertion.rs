@@ -3,9 +3,9 @@
 
 use minicbor::Decoder;
 
-use super::message::{Malformed, command, descriptor, once, read_map, request};
+use super::message::{Malformed, Verification, command, descriptor, once, read_map, request};
 use crate::assertion::Assertion;
-use crate::credential::{CredentialId, UserVerification};
+use crate::credential::CredentialId;
 use crate::relying_party::RelyingPartyId;
 
 /// Whether a person must be there.
@@ -29,8 +29,8 @@ pub struct GetAssertion<'a> {
     pub allow_list: &'a [&'a CredentialId],
     /// 0x05 options `up`.
     pub user_presence: UserPresence,
-    /// 0x05 options `uv`: asks for built-in user verification.
-    pub user_verification: UserVerification,
+    /// 0x05 options `uv`, or 0x06 pinUvAuthParam and 0x07 pinUvAuthProtocol.
+    pub verification: Verification<'a>,
 }
 
 impl GetAssertion<'_> {
@@ -40,9 +40,9 @@ impl GetAssertion<'_> {
             // Both options have their defaults, and older firmware is best not
             // told what it takes for granted.
             let silent = self.user_presence == UserPresence::Silent;
-            let verify = self.user_verification == UserVerification::Required;
+            let verify = self.verification == Verification::BuiltIn;
             let options = u64::from(silent) + u64::from(verify);
-            e.map(3 + u64::from(options > 0))?;
+            e.map(3 + u64::from(options > 0) + self.verification.members())?;
             e.u8(0x01)?.str(self.relying_party.as_str())?;
             e.u8(0x02)?.bytes(&self.client_data_hash)?;
             e.u8(0x03)?.array(self.allow_list.len() as u64)?;
@@ -58,7 +58,7 @@ impl GetAssertion<'_> {
             if verify {
                 e.str("uv")?.bool(true)?;
             }
-            Ok(())
+            self.verification.write(e, 0x06)
         })
     }
 
@@ -110,9 +110,10 @@ fn id_of_descriptor(value: &mut Decoder<'_>) -> Result<Option<Vec<u8>>, Malforme
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authenticator::client_pin::{PinUvAuthParam, PinUvAuthProtocol};
     use crate::authenticator::ctap2::message::tests::bytes;
 
-    fn request(presence: UserPresence, verification: UserVerification) -> Vec<u8> {
+    fn request(presence: UserPresence, verification: Verification<'_>) -> Vec<u8> {
         GetAssertion {
             relying_party: &RelyingPartyId::parse("pam://a").unwrap(),
             client_data_hash: [0x11; 32],
@@ -121,7 +122,7 @@ mod tests {
                 &CredentialId::new(&[0xbb, 0xbb]).unwrap(),
             ],
             user_presence: presence,
-            user_verification: verification,
+            verification,
         }
         .request()
         .unwrap()
@@ -130,6 +131,10 @@ mod tests {
     #[test]
     fn a_request_is_canonical_cbor() {
         // CTAP 2.1 §8: keys in order, shortest lengths.
+        let proof = PinUvAuthParam {
+            protocol: PinUvAuthProtocol::Two,
+            mac: vec![0xcc; 2],
+        };
         let common = format!(
             "01 67 70616d3a2f2f61 02 5820 {} 03 82 \
              a2 626964 41 aa 6474797065 6a7075626c69632d6b6579 \
@@ -137,18 +142,24 @@ mod tests {
             "11".repeat(32)
         );
         for (presence, verification, members, options) in [
-            (UserPresence::Touch, UserVerification::Discouraged, "a3", ""),
+            (UserPresence::Touch, Verification::None, "a3", ""),
             (
                 UserPresence::Touch,
-                UserVerification::Required,
+                Verification::BuiltIn,
                 "a4",
                 "05 a1 627576 f5",
             ),
             (
                 UserPresence::Silent,
-                UserVerification::Discouraged,
+                Verification::None,
                 "a4",
                 "05 a1 627570 f4",
+            ),
+            (
+                UserPresence::Touch,
+                Verification::Token(&proof),
+                "a5",
+                "06 42 cccc 07 02",
             ),
         ] {
             assert_eq!(

@@ -3,57 +3,116 @@
 
 use minicbor::Decoder;
 
-use super::message::{LARGEST_UNASKED, Malformed, command, once, read_map, request};
+use super::message::{
+    LARGEST_UNASKED, Malformed, command, once, read_map, request_without_members,
+};
+use crate::authenticator::client_pin::PinUvAuthProtocol;
 use crate::credential::Aaguid;
+use crate::pin::Pin;
 use crate::public_key::Algorithm;
 
 /// What an authenticator says about itself, as far as the ceremonies ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Info {
-    /// 0x01 versions: whether some CTAP2 is among them.
-    pub fido2: bool,
+    /// 0x01 versions.
+    pub versions: Versions,
     /// 0x03 aaguid.
     pub aaguid: Aaguid,
-    /// 0x04 options `uv`: built-in user verification that is set up.
-    pub built_in_uv: bool,
+    /// 0x04 options.
+    pub options: Options,
     /// 0x05 maxMsgSize, in bytes; 1024 where not given.
     pub max_msg_size: usize,
+    /// 0x06 pinUvAuthProtocols: the greatest of those we speak.
+    pub pin_uv_auth_protocol: Option<PinUvAuthProtocol>,
     /// 0x07 maxCredentialCountInList, where given.
     pub max_credential_count_in_list: Option<usize>,
     /// 0x0A algorithms, those we verify; `None` where the key does not list any.
     pub algorithms: Option<Vec<Algorithm>>,
+    /// 0x0C forcePINChange: its PIN is good for nothing but being changed.
+    pub force_pin_change: bool,
+    /// 0x0D minPINLength, in code points; 4 where not given.
+    pub min_pin_length: u8,
+}
+
+/// Which protocols a key speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Versions {
+    /// Some CTAP2 is among them.
+    pub fido2: bool,
+    /// CTAP 2.1 or later, not the preview of it.
+    pub ctap2_1: bool,
+}
+
+/// The options (§6.4) that the ceremonies ask for. One that is not there is
+/// as good as false.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "they are the specification's"
+)]
+pub struct Options {
+    /// `uv`: built-in user verification that is set up.
+    pub uv: bool,
+    /// `clientPin`: a PIN that is set.
+    pub client_pin: bool,
+    /// `pinUvAuthToken`: tokens with permissions, and by built-in verification.
+    pub pin_uv_auth_token: bool,
+    /// `alwaysUv`: nothing is signed without verification.
+    pub always_uv: bool,
+    /// `makeCredUvNotRqd`: a credential that is not discoverable may be made
+    /// without verification.
+    pub make_cred_uv_not_rqd: bool,
+    /// `noMcGaPermissionsWithClientPin`: a PIN is good for managing the key
+    /// only.
+    pub no_mc_ga_permissions_with_client_pin: bool,
 }
 
 impl Info {
     /// The request.
-    pub fn request() -> Option<Vec<u8>> {
-        request(command::GET_INFO, |_| Ok(()))
+    pub fn request() -> Vec<u8> {
+        request_without_members(command::GET_INFO)
     }
 
     /// Reads the response's data.
     pub fn parse(data: &[u8]) -> Result<Self, Malformed> {
         let mut versions = None;
         let mut aaguid = None;
-        let mut built_in_uv = None;
+        let mut options = None;
         let mut max_msg_size = None;
+        let mut protocols = None;
         let mut max_ids = None;
         let mut algorithms = None;
+        let mut force_pin_change = None;
+        let mut min_pin_length = None;
         read_map(data, |key, value| match key {
-            0x01 => once(&mut versions, has_fido2(value)?),
+            0x01 => once(&mut versions, read_versions(value)?),
             0x03 => once(&mut aaguid, read_aaguid(value)?),
-            0x04 => once(&mut built_in_uv, has_built_in_uv(value)?),
+            0x04 => once(&mut options, read_options(value)?),
             0x05 => once(&mut max_msg_size, size(value)?),
+            0x06 => once(&mut protocols, read_protocols(value)?),
             0x07 => once(&mut max_ids, size(value)?),
             0x0a => once(&mut algorithms, read_algorithms(value)?),
+            0x0c => {
+                let forced = value.bool().map_err(|_| Malformed("forcePINChange"))?;
+                once(&mut force_pin_change, forced)
+            }
+            0x0d => once(&mut min_pin_length, size(value)?),
             _ => Ok(false),
         })?;
+        let options = options.unwrap_or_default();
         Ok(Self {
-            fido2: versions.ok_or(Malformed("getInfo without versions"))?,
+            versions: versions.ok_or(Malformed("getInfo without versions"))?,
             aaguid: aaguid.ok_or(Malformed("getInfo without an AAGUID"))?,
-            built_in_uv: built_in_uv.unwrap_or(false),
             max_msg_size: max_msg_size.unwrap_or(LARGEST_UNASKED),
+            // CTAP 2.0 leaves the list out where protocol one is all there is.
+            pin_uv_auth_protocol: protocols.unwrap_or(Some(PinUvAuthProtocol::One)),
             max_credential_count_in_list: max_ids,
             algorithms,
+            force_pin_change: force_pin_change.unwrap_or(false),
+            min_pin_length: min_pin_length.map_or(Pin::SHORTEST, |length| {
+                u8::try_from(length).unwrap_or(u8::MAX)
+            }),
+            options,
         })
     }
 
@@ -67,13 +126,17 @@ impl Info {
     }
 }
 
-fn has_fido2(value: &mut Decoder<'_>) -> Result<bool, Malformed> {
+fn read_versions(value: &mut Decoder<'_>) -> Result<Versions, Malformed> {
     const WRONG: Malformed = Malformed("getInfo versions");
-    let mut found = false;
+    let mut versions = Versions::default();
     for _ in 0..value.array().ok().flatten().ok_or(WRONG)? {
-        found |= value.str().map_err(|_| WRONG)?.starts_with("FIDO_2");
+        let version = value.str().map_err(|_| WRONG)?;
+        versions.fido2 |= version.starts_with("FIDO_2");
+        // FIDO_2_1_PRE has neither selection nor tokens with permissions.
+        versions.ctap2_1 |=
+            version.starts_with("FIDO_2_") && !matches!(version, "FIDO_2_0" | "FIDO_2_1_PRE");
     }
-    Ok(found)
+    Ok(versions)
 }
 
 fn read_aaguid(value: &mut Decoder<'_>) -> Result<Aaguid, Malformed> {
@@ -91,18 +154,41 @@ fn size(value: &mut Decoder<'_>) -> Result<usize, Malformed> {
     }
 }
 
-/// The `uv` option: absent where there is none, false where it is not set up.
-fn has_built_in_uv(value: &mut Decoder<'_>) -> Result<bool, Malformed> {
+/// The options; those we do not ask for are passed over.
+fn read_options(value: &mut Decoder<'_>) -> Result<Options, Malformed> {
     const WRONG: Malformed = Malformed("getInfo options");
-    let mut built_in_uv = None;
+    let mut names: Vec<&str> = Vec::new();
+    let mut options = Options::default();
     for _ in 0..value.map().ok().flatten().ok_or(WRONG)? {
         let name = value.str().map_err(|_| WRONG)?;
         let set = value.bool().map_err(|_| WRONG)?;
-        if name == "uv" {
-            once(&mut built_in_uv, set)?;
+        let option = match name {
+            "uv" => &mut options.uv,
+            "clientPin" => &mut options.client_pin,
+            "pinUvAuthToken" => &mut options.pin_uv_auth_token,
+            "alwaysUv" => &mut options.always_uv,
+            "makeCredUvNotRqd" => &mut options.make_cred_uv_not_rqd,
+            "noMcGaPermissionsWithClientPin" => &mut options.no_mc_ga_permissions_with_client_pin,
+            _ => continue,
+        };
+        if names.contains(&name) {
+            return Err(Malformed("an option that stands twice"));
         }
+        names.push(name);
+        *option = set;
     }
-    Ok(built_in_uv.unwrap_or(false))
+    Ok(options)
+}
+
+/// The greatest protocol among those listed that we speak.
+fn read_protocols(value: &mut Decoder<'_>) -> Result<Option<PinUvAuthProtocol>, Malformed> {
+    const WRONG: Malformed = Malformed("getInfo pinUvAuthProtocols");
+    let mut best = None;
+    for _ in 0..value.array().ok().flatten().ok_or(WRONG)? {
+        let number = value.u64().map_err(|_| WRONG)?;
+        best = best.max(PinUvAuthProtocol::from_number(number));
+    }
+    Ok(best)
 }
 
 /// The list of `PublicKeyCredentialParameters`; those we do not know are left
@@ -141,7 +227,10 @@ mod tests {
     #[test]
     fn the_least_a_key_can_say_is_enough() {
         let info = info(0, "").unwrap();
-        assert!(info.fido2 && !info.built_in_uv);
+        assert!(info.versions.fido2 && !info.versions.ctap2_1);
+        assert_eq!(info.options, Options::default());
+        assert_eq!(info.pin_uv_auth_protocol, Some(PinUvAuthProtocol::One));
+        assert_eq!((info.min_pin_length, info.force_pin_change), (4, false));
         assert_eq!(info.aaguid, Aaguid([0x22; 16]));
         assert_eq!(info.max_msg_size, 1024);
         assert_eq!(info.max_credential_count_in_list, None);
@@ -152,23 +241,101 @@ mod tests {
     #[test]
     fn what_a_key_says_of_itself_is_read() {
         let info = info(
-            5,
-            "04 a2 627576 f5 627270 f4  05 1904b0  07 0a  18ff 80 \
+            8,
+            "04 a2 627576 f5 627270 f4  05 1904b0  06 83 01 02 09  07 0a  18ff 80 \
+             0c f5  0d 06 \
              0a 82 a2 63616c67 26 6474797065 6a7075626c69632d6b6579 \
                    a2 63616c67 27 6474797065 6a7075626c69632d6b6579",
         )
         .unwrap();
-        assert!(info.built_in_uv);
+        assert!(info.options.uv && !info.options.client_pin);
+        assert_eq!(info.pin_uv_auth_protocol, Some(PinUvAuthProtocol::Two));
+        assert_eq!((info.min_pin_length, info.force_pin_change), (6, true));
         assert_eq!(info.max_msg_size, 1200);
         assert_eq!(info.max_credential_count_in_list, Some(10));
         assert!(info.supports(Algorithm::Es256) && info.supports(Algorithm::EdDsa));
     }
 
     #[test]
+    fn every_option_is_read_and_a_preview_is_not_the_real_thing() {
+        let names = [
+            (
+                "uv",
+                Options {
+                    uv: true,
+                    ..Options::default()
+                },
+            ),
+            (
+                "clientPin",
+                Options {
+                    client_pin: true,
+                    ..Options::default()
+                },
+            ),
+            (
+                "pinUvAuthToken",
+                Options {
+                    pin_uv_auth_token: true,
+                    ..Options::default()
+                },
+            ),
+            (
+                "alwaysUv",
+                Options {
+                    always_uv: true,
+                    ..Options::default()
+                },
+            ),
+            (
+                "makeCredUvNotRqd",
+                Options {
+                    make_cred_uv_not_rqd: true,
+                    ..Options::default()
+                },
+            ),
+            (
+                "noMcGaPermissionsWithClientPin",
+                Options {
+                    no_mc_ga_permissions_with_client_pin: true,
+                    ..Options::default()
+                },
+            ),
+        ];
+        for (name, expected) in names {
+            let mut text = Vec::new();
+            minicbor::Encoder::new(&mut text).str(name).unwrap();
+            let hex = base16ct::lower::encode_string(&text);
+            let read = info(1, &format!("04 a1 {hex} f5")).unwrap();
+            assert_eq!(read.options, expected, "{name}");
+        }
+        for (version, real) in [
+            ("FIDO_2_0", false),
+            ("FIDO_2_1_PRE", false),
+            ("FIDO_2_1", true),
+        ] {
+            let mut data = vec![
+                0xa2,
+                0x01,
+                0x81,
+                0x60 + u8::try_from(version.len()).unwrap(),
+            ];
+            data.extend(version.bytes());
+            data.extend([0x03, 0x50]);
+            data.extend([0; 16]);
+            assert_eq!(
+                Info::parse(&data).unwrap().versions.ctap2_1,
+                real,
+                "{version}"
+            );
+        }
+    }
+
+    #[test]
     fn a_key_that_speaks_only_u2f_is_known() {
         let mut data = bytes("a2 01 81 66 5532465f5632 03 50");
         data.extend([0; 16]);
-        assert!(!Info::parse(&data).unwrap().fido2);
+        assert!(!Info::parse(&data).unwrap().versions.fido2);
     }
 
     #[test]
@@ -189,6 +356,10 @@ mod tests {
             (1, "07 20"),
             (1, "04 80"),
             (1, "04 a1 627576 01"),
+            (1, "04 a2 627576 f5 627576 f5"),
+            (1, "06 01"),
+            (1, "0c 01"),
+            (1, "0d 00"),
             (1, "0a a0"),
             (2, "05 01 05 01"),
             (0, "00"),

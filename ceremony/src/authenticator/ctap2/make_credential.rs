@@ -1,8 +1,8 @@
 //! authenticatorMakeCredential (CTAP 2.1 §6.1).
 #![forbid(unsafe_code)]
 
-use super::message::{Malformed, command, descriptor, once, read_map, request};
-use crate::credential::{CredentialId, UserVerification};
+use super::message::{Malformed, Verification, command, descriptor, once, read_map, request};
+use crate::credential::CredentialId;
 use crate::public_key::Algorithm;
 use crate::relying_party::RelyingPartyId;
 
@@ -22,17 +22,20 @@ pub struct MakeCredential<'a> {
     pub algorithm: Algorithm,
     /// 0x05 excludeList.
     pub exclude_list: &'a [&'a CredentialId],
-    /// 0x07 options `uv`.
-    pub user_verification: UserVerification,
+    /// 0x07 options `rk`: the key keeps the credential itself.
+    pub discoverable: bool,
+    /// 0x07 options `uv`, or 0x08 pinUvAuthParam and 0x09 pinUvAuthProtocol.
+    pub verification: Verification<'a>,
 }
 
 impl MakeCredential<'_> {
     /// The message.
     pub fn request(&self) -> Option<Vec<u8>> {
         request(command::MAKE_CREDENTIAL, |e| {
-            let with_uv = self.user_verification == UserVerification::Required;
-            let members = 4 + u64::from(!self.exclude_list.is_empty()) + u64::from(with_uv);
-            e.map(members)?;
+            let with_uv = self.verification == Verification::BuiltIn;
+            let options = u64::from(self.discoverable) + u64::from(with_uv);
+            let members = 4 + u64::from(!self.exclude_list.is_empty()) + u64::from(options > 0);
+            e.map(members + self.verification.members())?;
             e.u8(0x01)?.bytes(&self.client_data_hash)?;
             e.u8(0x02)?.map(2)?;
             e.str("id")?.str(self.relying_party.as_str())?;
@@ -50,10 +53,16 @@ impl MakeCredential<'_> {
                     descriptor(e, id.as_bytes())?;
                 }
             }
-            if with_uv {
-                e.u8(0x07)?.map(1)?.str("uv")?.bool(true)?;
+            if options > 0 {
+                e.u8(0x07)?.map(options)?;
             }
-            Ok(())
+            if self.discoverable {
+                e.str("rk")?.bool(true)?;
+            }
+            if with_uv {
+                e.str("uv")?.bool(true)?;
+            }
+            self.verification.write(e, 0x08)
         })
     }
 }
@@ -103,6 +112,7 @@ impl AttestationObject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authenticator::client_pin::{PinUvAuthParam, PinUvAuthProtocol};
     use crate::authenticator::ctap2::message::tests::bytes;
 
     #[test]
@@ -116,7 +126,8 @@ mod tests {
             user_id: [0x22; 32],
             algorithm: Algorithm::EdDsa,
             exclude_list: &[],
-            user_verification: UserVerification::Discouraged,
+            discoverable: false,
+            verification: Verification::None,
         };
         let common = format!(
             "01 5820 {} 02 a2 626964 67 70616d3a2f2f61 646e616d65 67 70616d3a2f2f61 \
@@ -131,13 +142,24 @@ mod tests {
         );
         let ids = [&id];
         request.exclude_list = &ids;
-        request.user_verification = UserVerification::Required;
+        request.verification = Verification::BuiltIn;
         assert_eq!(
             request.request().unwrap(),
             bytes(&format!(
                 "01 a6 {common} 05 81 a2 626964 41 aa 6474797065 6a7075626c69632d6b6579 \
                  07 a1 627576 f5"
             ))
+        );
+        let proof = PinUvAuthParam {
+            protocol: PinUvAuthProtocol::One,
+            mac: vec![0xcc; 2],
+        };
+        request.exclude_list = &[];
+        request.discoverable = true;
+        request.verification = Verification::Token(&proof);
+        assert_eq!(
+            request.request().unwrap(),
+            bytes(&format!("01 a7 {common} 07 a1 62726b f5 08 42 cccc 09 01"))
         );
     }
 

@@ -5,6 +5,8 @@
 use minicbor::Decoder;
 use minicbor::encode::{self, Encoder};
 
+use crate::authenticator::client_pin::PinUvAuthParam;
+
 /// The largest message every CTAP2 key takes (CTAP 2.1 §6.4, maxMsgSize: 1024
 /// where not given).
 pub const LARGEST_UNASKED: usize = 1024;
@@ -14,6 +16,8 @@ pub(super) mod command {
     pub(in super::super) const MAKE_CREDENTIAL: u8 = 0x01;
     pub(in super::super) const GET_ASSERTION: u8 = 0x02;
     pub(in super::super) const GET_INFO: u8 = 0x04;
+    pub(in super::super) const CLIENT_PIN: u8 = 0x06;
+    pub(in super::super) const SELECTION: u8 = 0x0b;
 }
 
 /// A response that is not what its specification says.
@@ -31,6 +35,36 @@ impl std::fmt::Display for Malformed {
     }
 }
 
+/// How a request shows that its person is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verification<'a> {
+    /// Not at all.
+    None,
+    /// The key is to see to it itself (option `uv`, the one way of CTAP 2.0).
+    BuiltIn,
+    /// By a proof made with a token (`pinUvAuthParam`).
+    Token(&'a PinUvAuthParam),
+}
+
+impl Verification<'_> {
+    /// How many members of the request's map it takes, besides options.
+    pub(super) fn members(&self) -> u64 {
+        match self {
+            Self::Token(_) => 2,
+            Self::None | Self::BuiltIn => 0,
+        }
+    }
+
+    /// Writes those members, the first of them under `key`.
+    pub(super) fn write(&self, e: &mut Encoded<'_>, key: u8) -> Result<(), EncodeError> {
+        if let Self::Token(proof) = self {
+            e.u8(key)?.bytes(&proof.mac)?;
+            e.u8(key.saturating_add(1))?.u8(proof.protocol.number())?;
+        }
+        Ok(())
+    }
+}
+
 pub(super) type Encoded<'a> = Encoder<&'a mut Vec<u8>>;
 pub(super) type EncodeError = encode::Error<std::convert::Infallible>;
 
@@ -43,6 +77,11 @@ pub(super) fn request(
     let mut message = vec![command];
     write(&mut Encoder::new(&mut message)).ok()?;
     Some(message)
+}
+
+/// A request that is its command byte alone.
+pub(super) fn request_without_members(command: u8) -> Vec<u8> {
+    vec![command]
 }
 
 /// Writes a `PublicKeyCredentialDescriptor` (WebAuthn §5.8.3).

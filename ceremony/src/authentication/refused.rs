@@ -1,0 +1,190 @@
+//! Why one key is out, and why nobody is let in.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use crate::assertion;
+use crate::authenticator::ctap2::{self, Status};
+use crate::authenticator::ctaphid::Fault;
+use crate::authenticator::hidraw::FoundKey;
+use crate::authenticator::race::{Lost, Out, Waited};
+use crate::authenticator::verification::CannotVerify;
+
+/// Why one key is out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyRefusal {
+    /// It holds none of the credentials.
+    NoCredential,
+    /// The person said no on the key.
+    Denied,
+    /// The key itself gave up waiting.
+    TimedOut,
+    /// It speaks only U2F.
+    OnlyU2f,
+    /// User verification is required, and came to nothing.
+    CannotVerify(CannotVerify),
+    /// It answered with a status that ends the request.
+    Failed(Status),
+    /// Its answer is not well-formed.
+    Malformed(ctap2::Malformed),
+    /// Its assertion was not accepted.
+    Invalid(assertion::Refusal),
+    /// The kernel gave no random bytes to probe it with.
+    NoRandomness,
+}
+
+impl From<Status> for KeyRefusal {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::NoCredentials | Status::InvalidCredential => Self::NoCredential,
+            Status::OperationDenied => Self::Denied,
+            Status::UserActionTimeout | Status::ActionTimeout => Self::TimedOut,
+            Status::PuatRequired
+            | Status::PinNotSet
+            | Status::PinAuthInvalid
+            | Status::UnsupportedOption
+            | Status::InvalidOption
+            | Status::UvBlocked
+            | Status::UvInvalid => Self::CannotVerify(CannotVerify::Refused(status)),
+            other => Self::Failed(other),
+        }
+    }
+}
+
+impl std::error::Error for KeyRefusal {}
+
+impl fmt::Display for KeyRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCredential => Status::NoCredentials.fmt(f),
+            Self::Denied => Status::OperationDenied.fmt(f),
+            Self::TimedOut => Status::UserActionTimeout.fmt(f),
+            Self::OnlyU2f => Fault::OnlyU2f.fmt(f),
+            Self::CannotVerify(why) => why.fmt(f),
+            Self::Failed(status) => status.fmt(f),
+            Self::Malformed(problem) => problem.fmt(f),
+            Self::Invalid(refusal) => refusal.fmt(f),
+            Self::NoRandomness => write!(f, "the kernel gave no random bytes to probe it with"),
+        }
+    }
+}
+
+/// Why nobody is let in. Where several keys were in the race, the reason a
+/// person can do most about, or must know most urgently, stands for all.
+#[derive(Debug)]
+pub enum Refused {
+    /// No key was there by the deadline.
+    NoKey,
+    /// There is a key, but this process may not open it.
+    NoAccess(FoundKey),
+    /// Nobody touched a key by the deadline, the machine's or the key's own.
+    TimedOut(FoundKey),
+    /// A key did not answer by the deadline.
+    NotAnswering(FoundKey),
+    /// A key served somebody else until the deadline.
+    Busy(FoundKey),
+    /// Every key plugged in holds none of the credentials.
+    WrongKey(FoundKey),
+    /// This key speaks only U2F.
+    OnlyU2f(FoundKey),
+    /// The person said no on the key.
+    Denied(FoundKey),
+    /// The person gave no PIN for this key.
+    GaveUp(FoundKey),
+    /// User verification is required, and came to nothing on this key.
+    CannotVerify(FoundKey, CannotVerify),
+    /// An assertion was not accepted.
+    Invalid(FoundKey, assertion::Refusal),
+    /// The key failed, in its own words.
+    Faulty(FoundKey, String),
+    /// A signal asks this process to stop.
+    Interrupted,
+    /// The operating system refused what the ceremony needs.
+    System(String),
+}
+
+impl Refused {
+    /// The greater speaks for all.
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Interrupted | Self::GaveUp(_) => 9,
+            Self::Invalid(..) => 8,
+            Self::Denied(_) => 7,
+            Self::CannotVerify(..) => 6,
+            Self::TimedOut(_) | Self::Busy(_) | Self::NotAnswering(_) => 5,
+            Self::Faulty(..) => 4,
+            Self::WrongKey(_) => 3,
+            Self::NoAccess(_) | Self::OnlyU2f(_) => 2,
+            Self::NoKey | Self::System(_) => 1,
+        }
+    }
+
+    fn of_one(key: FoundKey, out: Out<KeyRefusal>) -> Self {
+        match out {
+            Out::Dropped(KeyRefusal::NoCredential) => Self::WrongKey(key),
+            Out::Dropped(KeyRefusal::Denied) => Self::Denied(key),
+            Out::Dropped(KeyRefusal::TimedOut) => Self::TimedOut(key),
+            Out::Dropped(KeyRefusal::OnlyU2f) | Out::Fault(Fault::OnlyU2f) => Self::OnlyU2f(key),
+            Out::Dropped(KeyRefusal::CannotVerify(why)) => Self::CannotVerify(key, why),
+            Out::Dropped(KeyRefusal::Invalid(refusal)) => Self::Invalid(key, refusal),
+            other => {
+                let why = other.to_string();
+                Self::Faulty(key, why)
+            }
+        }
+    }
+
+    fn too_late(key: FoundKey, waited: Waited) -> Self {
+        match waited {
+            Waited::Person => Self::TimedOut(key),
+            Waited::Others => Self::Busy(key),
+            Waited::Key => Self::NotAnswering(key),
+        }
+    }
+}
+
+impl From<Lost<KeyRefusal>> for Refused {
+    fn from(lost: Lost<KeyRefusal>) -> Self {
+        match lost {
+            Lost::NoKey => Self::NoKey,
+            Lost::NoAccess(key) => Self::NoAccess(key),
+            Lost::GaveUp(key) => Self::GaveUp(key),
+            Lost::Interrupted => Self::Interrupted,
+            Lost::System(problem) => Self::System(problem.desc().to_owned()),
+            Lost::TimedOut(keys) => keys
+                .into_iter()
+                .max_by_key(|(_, waited)| *waited)
+                .map_or(Self::NoKey, |(key, waited)| Self::too_late(key, waited)),
+            Lost::AllDropped(keys) => keys
+                .into_iter()
+                .map(|(key, out)| Self::of_one(key, out))
+                .max_by_key(Self::weight)
+                .unwrap_or(Self::NoKey),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_reasons_the_most_urgent_speaks_for_all() {
+        let key = |number: u8| FoundKey::imagined(number);
+        let out = |why| Out::Dropped(why);
+        let lost = Lost::AllDropped(vec![
+            (key(0), out(KeyRefusal::NoCredential)),
+            (key(1), out(KeyRefusal::Denied)),
+            (key(2), out(KeyRefusal::TimedOut)),
+        ]);
+        assert!(matches!(Refused::from(lost), Refused::Denied(k) if k == key(1)));
+        let lost = Lost::AllDropped(vec![
+            (key(0), out(KeyRefusal::Denied)),
+            (
+                key(1),
+                out(KeyRefusal::Invalid(assertion::Refusal::BadSignature)),
+            ),
+        ]);
+        assert!(matches!(Refused::from(lost), Refused::Invalid(k, _) if k == key(1)));
+    }
+}

@@ -1,0 +1,433 @@
+//! User verification (CTAP 2.1 §6.5): how a key comes to know its person.
+//!
+//! Built-in first, by a token where the key gives one (2.1) or by the option
+//! `uv` (2.0); the PIN where there is nothing built in, or it is blocked. Both
+//! ceremonies walk through this room on their way. What must hold before a
+//! person is asked for a PIN at all is theirs to know: see
+//! [`authentication`](crate::authentication).
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use super::client_pin::{
+    NoSecret, PinUvAuthParam, PinUvAuthProtocol, PinUvAuthToken, SharedSecret,
+};
+use super::ctap2::{
+    self, ClientPin, ClientPinAnswer, Info, MakeCredential, Malformed, Permission, Status,
+};
+use super::interaction::{Gesture, NoPin, PinQuestion};
+use crate::credential::CredentialName;
+use crate::pin::Pin;
+use crate::public_key::Algorithm;
+use crate::relying_party::RelyingPartyId;
+
+/// How often a finger that was not recognised may try again. A key has a limit
+/// of its own, and blocks itself; this one is for keys that do not.
+const MOST_BUILT_IN_TRIES: u8 = 3;
+
+/// One key's way to a verified person.
+pub struct Verification<'a> {
+    info: Info,
+    permission: Permission,
+    relying_party: &'a RelyingPartyId,
+    proven: Option<&'a CredentialName>,
+    stage: Stage,
+    built_in_tries: u8,
+    wrong_before: bool,
+}
+
+/// What the key, or the person, was last asked.
+enum Stage {
+    /// Nothing yet, or nothing any more.
+    Idle,
+    /// Its half of a secret, for a token by built-in verification.
+    AgreeingForToken,
+    /// To verify its person.
+    Verifying(SharedSecret),
+    /// Whether it is the one that is meant.
+    Choosing,
+    /// How many tries are left.
+    Counting,
+    /// The PIN, of the person.
+    Typing,
+    /// Its half of a secret, for this PIN.
+    AgreeingForPin(Pin),
+    /// Whether the PIN is right.
+    Checking(SharedSecret),
+}
+
+/// What comes next on that way.
+#[derive(Debug)]
+pub enum Progress {
+    /// Send this message.
+    Ask(Vec<u8>),
+    /// A PIN is needed: only one key at a time can be asked for one.
+    Ready,
+    /// The person touched this key to choose it.
+    Chosen,
+    /// Ask the person.
+    AskPin(PinQuestion),
+    /// There.
+    Verified(Authorization),
+    /// It leads nowhere.
+    Failed(CannotVerify),
+}
+
+/// What lets the next request count as verified.
+#[derive(Debug)]
+pub enum Authorization {
+    /// The key checks its person in the request itself.
+    BuiltIn,
+    /// A token.
+    Token(PinUvAuthToken),
+}
+
+impl Authorization {
+    /// The proof for a request over `client_data_hash`; `None` where the
+    /// request itself makes the key check.
+    pub fn proof(&self, client_data_hash: &[u8; 32]) -> Option<PinUvAuthParam> {
+        match self {
+            Self::BuiltIn => None,
+            Self::Token(token) => token.authenticate(client_data_hash),
+        }
+    }
+}
+
+impl<'a> Verification<'a> {
+    /// At a key that says `info` of itself. `proven` is the credential that it
+    /// has shown to hold, if it has.
+    pub fn new(
+        info: &Info,
+        permission: Permission,
+        relying_party: &'a RelyingPartyId,
+        proven: Option<&'a CredentialName>,
+    ) -> Self {
+        Self {
+            info: info.clone(),
+            permission,
+            relying_party,
+            proven,
+            stage: Stage::Idle,
+            built_in_tries: 0,
+            wrong_before: false,
+        }
+    }
+
+    /// The first step.
+    pub fn begin(&mut self) -> Progress {
+        let options = self.info.options;
+        // A key without a PIN may give a token and then not take it; the option
+        // is good with all that can verify by themselves.
+        match (options.uv, options.pin_uv_auth_token && options.client_pin) {
+            (true, true) => self.agree(Stage::AgreeingForToken),
+            (true, false) => Progress::Verified(Authorization::BuiltIn),
+            (false, _) => self.turn_to_pin(CannotVerify::NothingSetUp),
+        }
+    }
+
+    /// What to do now that the key has answered.
+    pub fn answered(&mut self, answer: Result<&[u8], Status>) -> Progress {
+        match (std::mem::replace(&mut self.stage, Stage::Idle), answer) {
+            (Stage::AgreeingForToken, Ok(data)) => self.ask_for_token(data),
+            (Stage::Verifying(secret) | Stage::Checking(secret), Ok(data)) => token(&secret, data),
+            (Stage::Verifying(_), Err(status)) => self.built_in_refused(status),
+            (Stage::Choosing, answer) => self.selected(answer),
+            (Stage::Counting, Ok(data)) => self.counted(data),
+            (Stage::AgreeingForPin(pin), Ok(data)) => self.send_pin(pin, data),
+            (Stage::Checking(_), Err(Status::PinInvalid)) => {
+                self.wrong_before = true;
+                self.count_tries()
+            }
+            (_, Err(status)) => Progress::Failed(CannotVerify::from(status)),
+            (Stage::Idle | Stage::Typing, Ok(_)) => {
+                Progress::Failed(CannotVerify::Faulty("it answered what nobody asked"))
+            }
+        }
+    }
+
+    /// The key has refused to verify its person, here or in the request that
+    /// was to make it: once more, then by PIN.
+    pub fn built_in_refused(&mut self, status: Status) -> Progress {
+        match status {
+            Status::UvInvalid if self.built_in_tries + 1 < MOST_BUILT_IN_TRIES => {
+                self.built_in_tries += 1;
+                self.begin()
+            }
+            // §6.2.2 and §6.5.5.7.3 send a platform to the PIN for these; whether
+            // that is blocked as well is for getPINRetries to say.
+            Status::UvInvalid | Status::UvBlocked | Status::PuatRequired | Status::PinBlocked => {
+                self.turn_to_pin(CannotVerify::BuiltInBlocked)
+            }
+            other => Progress::Failed(CannotVerify::from(other)),
+        }
+    }
+
+    /// Asks for the touch that chooses this key.
+    pub fn choose(&mut self) -> Progress {
+        self.stage = Stage::Choosing;
+        if self.info.versions.ctap2_1 {
+            return Progress::Ask(ctap2::selection());
+        }
+        // §6.1.2, step 1: an empty pinUvAuthParam makes a key wait for a touch,
+        // answer with an error, and do nothing else.
+        let empty = PinUvAuthParam {
+            protocol: PinUvAuthProtocol::One,
+            mac: Vec::new(),
+        };
+        ask(MakeCredential {
+            client_data_hash: [0; 32],
+            relying_party: self.relying_party,
+            user_name: "",
+            user_id: [1; 32],
+            algorithm: Algorithm::Es256,
+            exclude_list: &[],
+            discoverable: false,
+            verification: ctap2::Verification::Token(&empty),
+        }
+        .request())
+    }
+
+    fn selected(&self, answer: Result<&[u8], Status>) -> Progress {
+        match (self.info.versions.ctap2_1, answer) {
+            (true, Ok(_))
+            | (false, Err(Status::PinInvalid | Status::PinNotSet | Status::PinAuthInvalid)) => {
+                Progress::Chosen
+            }
+            (_, Err(status)) => Progress::Failed(CannotVerify::from(status)),
+            (false, Ok(_)) => {
+                Progress::Failed(CannotVerify::Faulty("it made what nobody asked for"))
+            }
+        }
+    }
+
+    /// This is the one key whose PIN will be asked for.
+    pub fn chosen(&mut self) -> Progress {
+        self.count_tries()
+    }
+
+    /// What the person typed.
+    pub fn pin(&mut self, pin: Result<Pin, NoPin>) -> Progress {
+        match pin {
+            Ok(pin) => self.agree(Stage::AgreeingForPin(pin)),
+            Err(why) => Progress::Failed(CannotVerify::NoPin(why)),
+        }
+    }
+
+    /// What the key waits for when it blinks now.
+    pub fn waits_for(&self) -> Gesture {
+        match (&self.stage, self.built_in_tries) {
+            (Stage::Choosing, _) => Gesture::Choose,
+            (_, 0) => Gesture::Verify,
+            (_, _) => Gesture::VerifyAgain,
+        }
+    }
+
+    /// The credential that the key has shown to hold.
+    pub fn proven(&self) -> Option<&'a CredentialName> {
+        self.proven
+    }
+
+    /// Whether the key can be asked for a PIN; if not, `otherwise` is why.
+    fn turn_to_pin(&mut self, otherwise: CannotVerify) -> Progress {
+        let options = self.info.options;
+        self.stage = Stage::Idle;
+        if !options.client_pin || options.no_mc_ga_permissions_with_client_pin {
+            Progress::Failed(otherwise)
+        } else if self.info.force_pin_change {
+            Progress::Failed(CannotVerify::PinChangeForced)
+        } else {
+            Progress::Ready
+        }
+    }
+
+    fn count_tries(&mut self) -> Progress {
+        self.stage = Stage::Counting;
+        self.ask_protocol(|protocol| ClientPin::PinRetries.request(protocol))
+    }
+
+    fn counted(&mut self, data: &[u8]) -> Progress {
+        let answer = match ClientPinAnswer::parse(data) {
+            Ok(answer) => answer,
+            Err(problem) => return Progress::Failed(problem.into()),
+        };
+        match (answer.power_cycle_needed, answer.pin_retries) {
+            (true, _) => Progress::Failed(CannotVerify::PinAuthBlocked),
+            (_, None) => Progress::Failed(CannotVerify::Faulty(
+                "it does not say how many tries are left",
+            )),
+            (_, Some(0)) => Progress::Failed(CannotVerify::PinBlocked),
+            // The last one is for whoever stands before the key's own tool: a
+            // greeter that answers every prompt must not be what locks it.
+            (_, Some(1)) => Progress::Failed(CannotVerify::LastTry),
+            (_, Some(tries_left)) => {
+                self.stage = Stage::Typing;
+                Progress::AskPin(PinQuestion {
+                    proven: self.proven.cloned(),
+                    tries_left,
+                    shortest: self.info.min_pin_length,
+                    wrong_before: self.wrong_before,
+                })
+            }
+        }
+    }
+
+    fn agree(&mut self, stage: Stage) -> Progress {
+        self.stage = stage;
+        self.ask_protocol(|protocol| ClientPin::KeyAgreement.request(protocol))
+    }
+
+    fn ask_protocol(&self, message: impl FnOnce(PinUvAuthProtocol) -> Option<Vec<u8>>) -> Progress {
+        match self.info.pin_uv_auth_protocol {
+            Some(protocol) => ask(message(protocol)),
+            None => Progress::Failed(CannotVerify::Faulty("it speaks no PIN protocol of ours")),
+        }
+    }
+
+    /// Our half of the secret, given the key's.
+    fn secret(
+        &self,
+        data: &[u8],
+    ) -> Result<(SharedSecret, super::client_pin::KeyAgreementKey), CannotVerify> {
+        let protocol = self.info.pin_uv_auth_protocol;
+        let theirs = ClientPinAnswer::parse(data)?.key_agreement;
+        match (protocol, theirs) {
+            (Some(protocol), Some(theirs)) => Ok(SharedSecret::agree(protocol, &theirs)?),
+            _ => Err(CannotVerify::Faulty("it gave no key agreement key")),
+        }
+    }
+
+    fn ask_for_token(&mut self, data: &[u8]) -> Progress {
+        let (secret, ours) = match self.secret(data) {
+            Ok(agreed) => agreed,
+            Err(why) => return Progress::Failed(why),
+        };
+        self.stage = Stage::Verifying(secret);
+        self.ask_protocol(|protocol| {
+            ClientPin::TokenUsingUv {
+                key_agreement: &ours,
+                permission: self.permission,
+                relying_party: self.relying_party,
+            }
+            .request(protocol)
+        })
+    }
+
+    fn send_pin(&mut self, pin: Pin, data: &[u8]) -> Progress {
+        let agreed = self.secret(data).and_then(|(secret, ours)| {
+            let encrypted = secret.encrypt_pin(pin)?;
+            Ok((secret, ours, encrypted))
+        });
+        let (secret, ours, encrypted) = match agreed {
+            Ok(agreed) => agreed,
+            Err(why) => return Progress::Failed(why),
+        };
+        self.stage = Stage::Checking(secret);
+        let with_permissions = self.info.options.pin_uv_auth_token;
+        self.ask_protocol(|protocol| {
+            if with_permissions {
+                ClientPin::TokenUsingPin {
+                    key_agreement: &ours,
+                    pin_hash_enc: &encrypted,
+                    permission: self.permission,
+                    relying_party: self.relying_party,
+                }
+            } else {
+                ClientPin::PinToken {
+                    key_agreement: &ours,
+                    pin_hash_enc: &encrypted,
+                }
+            }
+            .request(protocol)
+        })
+    }
+}
+
+fn ask(message: Option<Vec<u8>>) -> Progress {
+    match message {
+        Some(message) => Progress::Ask(message),
+        None => Progress::Failed(CannotVerify::Faulty("the request could not be written")),
+    }
+}
+
+fn token(secret: &SharedSecret, data: &[u8]) -> Progress {
+    let decrypted = ClientPinAnswer::parse(data)
+        .map_err(CannotVerify::from)
+        .and_then(|answer| {
+            let token = answer
+                .token
+                .ok_or(CannotVerify::Faulty("it gave no token"))?;
+            Ok(secret.decrypt_token(&token)?)
+        });
+    match decrypted {
+        Ok(token) => Progress::Verified(Authorization::Token(token)),
+        Err(why) => Progress::Failed(why),
+    }
+}
+
+/// Why a key could not verify its person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CannotVerify {
+    /// It has neither a PIN nor anything built in that is set up.
+    NothingSetUp,
+    /// What is built in did not recognise the person, and there is no PIN.
+    BuiltInBlocked,
+    /// The person gave no PIN, or may not try another.
+    NoPin(NoPin),
+    /// Its PIN has one try left, which is not risked.
+    LastTry,
+    /// Three wrong PINs: it takes none before it was unplugged.
+    PinAuthBlocked,
+    /// All tries are used up.
+    PinBlocked,
+    /// Its PIN must be changed first.
+    PinChangeForced,
+    /// It refused, by this status.
+    Refused(Status),
+    /// Its answer is not well-formed.
+    Malformed(Malformed),
+    /// Its answer is not what was asked for.
+    Faulty(&'static str),
+}
+
+impl From<Status> for CannotVerify {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::PinBlocked => Self::PinBlocked,
+            Status::PinAuthBlocked => Self::PinAuthBlocked,
+            Status::PinPolicyViolation => Self::PinChangeForced,
+            other => Self::Refused(other),
+        }
+    }
+}
+
+impl From<Malformed> for CannotVerify {
+    fn from(problem: Malformed) -> Self {
+        Self::Malformed(problem)
+    }
+}
+
+impl From<NoSecret> for CannotVerify {
+    fn from(NoSecret(why): NoSecret) -> Self {
+        Self::Faulty(why)
+    }
+}
+
+impl std::error::Error for CannotVerify {}
+
+impl fmt::Display for CannotVerify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingSetUp => write!(f, "it has neither a PIN nor a fingerprint set up"),
+            Self::BuiltInBlocked => write!(f, "it did not recognise its person, and has no PIN"),
+            Self::NoPin(NoPin::NotGiven) => write!(f, "its PIN was not given"),
+            Self::NoPin(NoPin::UsedUp) => write!(f, "no further PIN may be tried in this login"),
+            Self::LastTry => write!(f, "its PIN has one try left, which is not risked here"),
+            Self::PinAuthBlocked => Status::PinAuthBlocked.fmt(f),
+            Self::PinBlocked => Status::PinBlocked.fmt(f),
+            Self::PinChangeForced => write!(f, "its PIN must be changed first"),
+            Self::Refused(status) => status.fmt(f),
+            Self::Malformed(problem) => problem.fmt(f),
+            Self::Faulty(why) => f.write_str(why),
+        }
+    }
+}
