@@ -7,12 +7,13 @@ CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
 SHELL_FILES := .ci/run .ci/advisories .ci/prerequisites
 
-.PHONY: help demo check test build prerequisites
+.PHONY: help demo check test build bench prerequisites
 
 help:
 	@echo "make demo    watch a security key open a real PAM service, or not; nothing under /etc is touched"
 	@echo "make test    every test"
 	@echo "make check   formatting, lints, licences, documentation"
+	@echo "make bench   what a login costs, beside pam_u2f; writes BENCHMARKS.md"
 	@echo "make build   pam_passkey.so and passkey, in target/release"
 	@echo "Debian packages that are missing are installed first: as root, or with sudo."
 
@@ -26,12 +27,21 @@ demo: build
 	cargo build --locked -p tests
 	@cargo run --locked --quiet -p tests --bin demo
 
+# The second build of the bench has keys that check fingerprints.
 test: build
 	cargo test --locked --workspace
+	cargo test --locked -p tests --features built-in-uv --test built_in_uv
+
+# Needs more than the rest, and only here: valgrind, and what it reads libc's symbols from.
+bench: build
+	@.ci/prerequisites valgrind libc6-dbg
+	cargo build --locked -p tests
+	@cargo run --locked --quiet -p tests --bin bench
 
 check: prerequisites $(CARGO_DENY)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked -p tests --features built-in-uv --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 	shellcheck $(SHELL_FILES)
 	$(CARGO_DENY) --locked check bans licenses sources

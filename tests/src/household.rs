@@ -69,6 +69,28 @@ impl Machine {
         key.forget_transactions();
     }
 
+    /// Enrols a key that is plugged in and has this PIN, for logins that ask for it.
+    pub fn enroll_with_pin(&self, key: &PluggedIn, user: &str, name: &str, pin: &str) {
+        self.enroll_for(key, user, name, pin, &[]);
+    }
+
+    /// The same with further arguments.
+    pub fn enroll_for(&self, key: &PluggedIn, user: &str, name: &str, pin: &str, more: &[&str]) {
+        key.presence(Presence::after_ms(150));
+        let command = ["enroll", "--user", user, "--name", name];
+        let command = command.into_iter().chain(more.iter().copied());
+        let mut enroll = self.passkey(command).on_a_terminal().start();
+        enroll.wait_for("[y/N] ");
+        enroll.type_line("y");
+        // Once to make the credential, once for the test login with it.
+        for times in 1..=2 {
+            enroll.wait_for_times("tries left: ", times);
+            enroll.type_line(pin);
+        }
+        enroll.finish().expect_success();
+        key.forget_transactions();
+    }
+
     /// The receipts kept so far.
     pub fn receipts(&self) -> Vec<Receipt> {
         let text = self.read(RECEIPTS).unwrap_or_default();

@@ -459,7 +459,7 @@ fn where_verification_is_required_a_touch_is_not_enough() {
     assert_outcome(
         &login,
         Pam::AuthErr,
-        "A PIN or fingerprint is required here, and \"Bench Key\" (/dev/hidraw0) could not check one.",
+        "A PIN or fingerprint is required here, and \"Bench Key\" (/dev/hidraw0) has none set up.",
     );
 }
 
@@ -623,4 +623,28 @@ fn a_silenced_log_delays_nobody_for_long() {
         .within(Duration::from_secs(10))
         .run();
     assert_eq!(login.code(), Pam::Success);
+}
+
+#[test]
+fn eight_keys_are_asked_and_a_ninth_is_left_alone() {
+    let machine = Machine::lived_on();
+    let blue = machine.enrolled("alice", "blue key", &[]).unplug();
+    let strangers: Vec<_> = (0..7)
+        .map(|number| machine.plug_in(VirtualKey::named(&format!("Stranger {number}"))))
+        .collect();
+    let eighth = machine.plug_in(blue);
+    let login = machine.login("sudo", "alice").run();
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
+    for stranger in &strangers {
+        assert_eq!(stranger.opens(), 1);
+    }
+
+    let blue = eighth.unplug();
+    let _one_more = machine.plug_in(VirtualKey::named("Stranger 7"));
+    let ninth = machine.plug_in(blue);
+    ninth.forget_transactions();
+    let login = machine.login("sudo", "alice").run();
+    assert_outcome(&login, Pam::AuthErr, "is not enrolled for alice.");
+    assert!(ninth.commands().is_empty());
+    assert_eq!(ninth.opens(), 0);
 }

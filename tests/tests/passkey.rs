@@ -40,6 +40,9 @@ const HER_PASSWORD: (&str, &str) = ("Password:", ALICE_PASSWORD);
 const YES: (&str, &str) = (THIS_ONE, "y");
 const NO: (&str, &str) = (THIS_ONE, "n");
 
+/// All that a key is asked before somebody says yes to it: what it is.
+const INTRODUCED: [Command; 2] = [Command::Init, Command::GetInfo];
+
 /// Failed with 1, and said this.
 #[track_caller]
 fn assert_failed(ended: &Finished, sentence: &str) {
@@ -82,13 +85,17 @@ fn the_first_key_wants_the_accounts_password() {
 fn the_readme_shows_what_a_person_sees() {
     let machine = machine();
     machine.policy("");
-    let blue = machine.plug_in(VirtualKey::named("Blue Key"));
+    let blue = machine.plug_in(VirtualKey::named("Blue Key").with_pin("2468"));
     blue.presence(Presence::after_ms(150));
-    let mut enroll = by_alice(&machine, &["enroll", "--name", "blue key", "--touch-only"]).start();
+    let mut enroll = by_alice(&machine, &["enroll", "--name", "blue key"]).start();
     enroll.wait_for("Password:");
     enroll.type_line(ALICE_PASSWORD);
     enroll.wait_for("[y/N]");
     enroll.type_line("y");
+    for times in 1..=2 {
+        enroll.wait_for_times("tries left: ", times);
+        enroll.type_line("2468");
+    }
     let enrolled = enroll.finish().expect_success();
 
     let readme = include_str!("../../README.md");
@@ -133,7 +140,7 @@ fn nothing_prompts_where_nobody_can_answer() {
 }
 
 #[test]
-fn no_to_the_key_enrols_nothing_and_asks_the_key_nothing() {
+fn no_to_the_key_enrols_nothing_and_asks_the_key_only_what_it_is() {
     for no in ["n", "", "yes, later", "\x03", "\x04"] {
         let machine = machine();
         let blue = machine.plug_in(VirtualKey::named("Blue"));
@@ -142,8 +149,7 @@ fn no_to_the_key_enrols_nothing_and_asks_the_key_nothing() {
         assert_refused(&machine, &ended, "\"Blue\" (/dev/hidraw0) was not enrolled");
         let what_to_do = "unplug what is not yours and run again: sudo passkey enroll";
         assert_refused(&machine, &ended, what_to_do);
-        assert!(blue.commands().is_empty(), "{no:?}");
-        assert_eq!(blue.opens(), 0, "{no:?}");
+        assert_eq!(blue.commands(), INTRODUCED, "{no:?}");
     }
 }
 
@@ -154,7 +160,7 @@ fn root_is_asked_at_a_terminal_and_not_in_a_script() {
     let enroll = ["passkey", "enroll", "--touch-only", "--user", "alice"];
     let no = answering(machine.run(enroll).on_a_terminal(), &[NO]);
     assert_refused(&machine, &no, "run again: passkey enroll --user alice");
-    assert!(blue.commands().is_empty());
+    assert_eq!(blue.commands(), INTRODUCED);
     let script = machine.run(enroll).output().expect_success();
     assert!(!script.stderr.contains("[y/N]"), "{script:#?}");
 }
@@ -164,11 +170,14 @@ fn a_hidden_stick_that_touches_itself_is_named_before_it_is_asked() {
     let machine = machine();
     let _blue = machine.enrolled("alice", "blue key", &[]);
     let before = machine.read(ALICE_FILE);
-    let stick = machine.plug_in(VirtualKey::named("Hidden Stick"));
+    let model = [0x0b; 16];
+    let stick = machine.plug_in(VirtualKey::named("Hidden Stick").of_model(model));
     stick.presence(Presence::Accept);
 
     let enroll = by_alice(&machine, &["enroll", "--touch-only"]);
-    let this_one = "Enrol \"Hidden Stick\" (/dev/hidraw1) for alice? [y/N] ";
+    let this_one = "Plugged in: \"Hidden Stick\" (/dev/hidraw1), \
+                    AAGUID 0b0b0b0b-0b0b-0b0b-0b0b-0b0b0b0b0b0b.\r\n\
+                    Enrol \"Hidden Stick\" (/dev/hidraw1) for alice? [y/N] ";
     let ended = answering(enroll, &[(this_one, "n")]);
     assert_failed(&ended, "\"blue key\" vouches for the new key.");
     assert_failed(&ended, "\"Hidden Stick\" (/dev/hidraw1) was not enrolled");
@@ -189,7 +198,8 @@ fn who_plugs_theirs_in_at_the_question_does_not_say_yes_to_another() {
     let several = "several keys could be meant: \"Hidden Stick\" (/dev/hidraw0), \
                    \"Mine\" (/dev/hidraw1)";
     assert_refused(&machine, &enroll.finish(), several);
-    assert!(stick.commands().is_empty() && mine.commands().is_empty());
+    assert_eq!(stick.commands(), INTRODUCED);
+    assert!(mine.commands().is_empty());
 }
 
 #[test]
@@ -205,7 +215,8 @@ fn a_yes_is_for_no_key_in_the_place_of_the_one_that_was_named() {
     enroll.type_line("y");
     let gone = "\"Blue\" (/dev/hidraw0) was unplugged";
     assert_refused(&machine, &enroll.finish(), gone);
-    assert!(blue.commands().is_empty() && other.commands().is_empty());
+    assert_eq!(blue.commands(), INTRODUCED);
+    assert!(other.commands().is_empty());
 }
 
 #[test]
@@ -320,6 +331,32 @@ fn where_sudo_and_doas_disagree_nobody_stands_behind() {
 }
 
 #[test]
+fn of_several_keys_the_one_that_is_named_is_enrolled_and_the_others_are_not() {
+    let machine = machine();
+    let one = machine.plug_in(VirtualKey::named("One").of_model([1; 16]));
+    let two = machine.plug_in(VirtualKey::named("Two").of_model([2; 16]));
+    one.presence(Presence::Accept); // a stick that touches itself
+    two.presence(Presence::after_ms(150));
+    let which = "Which one is to be enrolled for alice? [1-2, nothing for none] ";
+    for nothing in ["", "0", "3", "y", "\x03"] {
+        let enroll = by_alice(&machine, &["enroll", "--touch-only"]);
+        let ended = answering(enroll, &[HER_PASSWORD, (which, nothing)]);
+        assert_refused(
+            &machine,
+            &ended,
+            "no key was enrolled, since nobody said which",
+        );
+    }
+    let enroll = by_alice(&machine, &["enroll", "--touch-only"]);
+    let enrolled = answering(enroll, &[HER_PASSWORD, (which, "2")]).expect_success();
+    let listed = "  2  \"Two\" (/dev/hidraw1), AAGUID 02020202-0202-0202-0202-020202020202\r\n";
+    assert!(enrolled.stdout.contains(listed), "{enrolled:#?}");
+    assert!(enrolled.stdout.contains("Enrolled \"Two\" for alice."));
+    assert!(!one.commands().contains(&Command::MakeCredential));
+    assert!(!one.commands().contains(&Command::GetAssertion));
+}
+
+#[test]
 fn of_several_keys_none_is_enrolled_by_chance() {
     let machine = machine();
     let one = machine.plug_in(VirtualKey::named("One"));
@@ -373,15 +410,47 @@ fn a_touch_denied_or_never_given_enrols_nothing() {
 #[test]
 fn a_key_that_cannot_verify_its_person_is_told_what_to_type() {
     let machine = machine();
-    for key in [
-        VirtualKey::named("Plain"),
-        VirtualKey::named("With PIN").with_pin("2468"),
+    let plain = machine.plug_in(VirtualKey::named("Plain"));
+    let ended = machine.passkey(["enroll", "--user", "alice"]).output();
+    assert_refused(&machine, &ended, "set a PIN on it");
+    assert_refused(&machine, &ended, "--touch-only");
+    drop(plain);
+    // Nobody is there to type a PIN.
+    let _with_pin = machine.plug_in(VirtualKey::named("With PIN").with_pin("2468"));
+    let ended = machine.passkey(["enroll", "--user", "alice"]).output();
+    assert_refused(&machine, &ended, "PINs are typed at a terminal");
+}
+
+#[test]
+fn a_pin_enrols_a_key_and_is_asked_for_again_by_the_test_login() {
+    let machine = machine();
+    machine.policy("");
+    let blue = machine.plug_in(VirtualKey::named("Blue").with_pin("2468"));
+    blue.presence(Presence::after_ms(150));
+    let mut enroll = by_alice(&machine, &["enroll", "--name", "blue key"]).start();
+    for (times, question, answer) in [
+        (1, HER_PASSWORD.0, HER_PASSWORD.1),
+        (1, YES.0, YES.1),
+        (1, "PIN of \"Blue\" (/dev/hidraw0), 8 tries left: ", "8642"),
+        (1, "PIN of \"Blue\" (/dev/hidraw0), 7 tries left: ", "2468"),
+        (2, "PIN of \"Blue\" (/dev/hidraw0), 8 tries left: ", "246"),
+        (3, "PIN of \"Blue\" (/dev/hidraw0), 8 tries left: ", "2468"),
     ] {
-        let key = machine.plug_in(key);
-        key.presence(Presence::after_ms(150));
-        let ended = machine.passkey(["enroll", "--user", "alice"]).output();
-        assert_refused(&machine, &ended, "--touch-only");
+        enroll.wait_for_times(question, times);
+        enroll.type_line(answer);
     }
+    let enrolled = enroll.finish().expect_success();
+    assert!(enrolled.stdout.contains("That PIN was wrong."));
+    assert!(
+        enrolled
+            .stdout
+            .contains("the PIN has at least 4 characters")
+    );
+    for pin in ["2468", "8642", "246\r"] {
+        assert!(!enrolled.stdout.contains(pin), "{enrolled:#?}");
+    }
+    let login = machine.login("sudo", "alice").answers(["2468"]).run();
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
 }
 
 #[test]
@@ -399,7 +468,10 @@ fn the_new_credential_logs_in_once_before_it_is_recorded() {
             Command::Init,
             Command::GetInfo,
             Command::MakeCredential,
+            // A login, which also finds out whether it answers silently.
             Command::Init,
+            Command::GetInfo,
+            Command::GetAssertion,
             Command::GetAssertion
         ]
     );
@@ -505,4 +577,31 @@ fn only_root_enrols() {
         .as_alice()
         .output();
     assert_refused(&machine, &ended, "run: sudo passkey enroll");
+}
+
+#[test]
+fn ctrl_c_leaves_no_key_blinking_and_nothing_written() {
+    let machine = machine();
+    let blue = machine.plug_in(VirtualKey::named("Blue"));
+    blue.presence(Presence::Never);
+    let mut enroll = by_alice(&machine, &["enroll", "--touch-only"]).start();
+    enroll.wait_for(HER_PASSWORD.0);
+    enroll.type_line(HER_PASSWORD.1);
+    enroll.wait_for(THIS_ONE);
+    enroll.type_line("y");
+    enroll.wait_for("Touch \"Blue\"");
+    enroll.type_keys("\x03");
+    let ended = enroll.finish();
+    assert_eq!(ended.signal(), Some(2), "{ended:#?}");
+    assert_eq!(blue.cancels(), 1);
+    assert_eq!(machine.read(ALICE_FILE), None);
+}
+
+#[test]
+fn a_discoverable_credential_is_recorded_as_one() {
+    let machine = machine();
+    let _blue = machine.enrolled("alice", "blue key", &["--discoverable"]);
+    let file = machine.read(ALICE_FILE).unwrap();
+    assert!(file.contains("discoverable = true"), "{file}");
+    assert_eq!(machine.login("sudo", "alice").run().code(), Pam::Success);
 }

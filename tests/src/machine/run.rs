@@ -250,6 +250,15 @@ impl Running<'_> {
         writeln!(keyboard, "{line}").expect("somebody reads");
     }
 
+    /// Presses keys, without a line's end: Ctrl-C is `"\x03"`.
+    pub fn type_keys(&mut self, keys: &str) {
+        let keyboard = self
+            .keyboard
+            .as_mut()
+            .expect("its input was closed: use stdin_open()");
+        write!(keyboard, "{keys}").expect("somebody reads");
+    }
+
     /// Blocks until it has printed this; fails the test if it does not in time.
     pub fn wait_for(&self, text: &str) {
         self.wait_for_times(text, 1);

@@ -1,0 +1,383 @@
+//! PINs: of whom they are asked, how often, and what happens when they are wrong.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "also in a test's helpers")]
+
+use nix::sys::signal::Signal;
+use tests::login::LoggedIn;
+use tests::machine::{MODULE, PluggedIn};
+use tests::{Command, Machine, Pam, Presence, Style, VirtualKey};
+
+const PIN: &str = "2468";
+
+/// A machine on which every login asks for more than a touch.
+fn machine() -> Machine {
+    let machine = Machine::lived_on();
+    machine.policy("");
+    machine
+}
+
+/// A key with a PIN, enrolled for alice.
+fn enrolled(machine: &Machine, name: &str) -> PluggedIn {
+    let key = machine.plug_in(VirtualKey::named(name).with_pin(PIN));
+    machine.enroll_with_pin(&key, "alice", name, PIN);
+    key
+}
+
+/// What was asked with the echo off.
+fn questions(login: &LoggedIn) -> Vec<&str> {
+    let messages = login.report.messages.iter();
+    let asked = messages.filter(|message| message.style == Style::PromptEchoOff);
+    asked.map(|message| message.text.as_str()).collect()
+}
+
+fn codes(login: &LoggedIn) -> Vec<Pam> {
+    login.report.calls.iter().map(|call| call.code).collect()
+}
+
+#[test]
+fn a_pin_and_a_touch_let_their_owner_in_with_seven_transactions_and_one_open() {
+    let machine = machine();
+    let blue = enrolled(&machine, "blue key");
+    let opens = blue.opens();
+    let login = machine.login("sudo", "alice").answers([PIN]).run();
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
+    assert_eq!(questions(&login), ["PIN of \"blue key\", 8 tries left: "]);
+    assert!(login.said().contains("Requested by sudo for alice: "));
+    assert!(login.said().contains("Touch \"blue key\" ("));
+    assert!(login.logged().contains("verified=yes"), "{login:#?}");
+    assert!(login.report.footprint.is_clean(), "{login:#?}");
+    assert_eq!(
+        blue.commands(),
+        [
+            Command::Init,
+            Command::GetInfo,
+            Command::GetAssertion,
+            Command::ClientPin,
+            Command::ClientPin,
+            Command::ClientPin,
+            Command::GetAssertion
+        ]
+    );
+    assert_eq!(blue.opens() - opens, 1);
+
+    // ssh-keygen, who knows nothing of us, verifies the receipt and the verification in it.
+    let receipt = machine.receipts().pop().unwrap();
+    let key = &machine.public_keys("alice")[0];
+    assert!(receipt.judged_by_ssh_keygen("alice", key).is_good);
+}
+
+#[test]
+fn a_wrong_pin_is_said_to_be_wrong_and_another_one_asked_for() {
+    let machine = machine();
+    let blue = enrolled(&machine, "blue key");
+    let login = machine.login("sudo", "alice").answers(["1357", PIN]).run();
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
+    assert_eq!(
+        questions(&login),
+        [
+            "PIN of \"blue key\", 8 tries left: ",
+            "That PIN was wrong. PIN of \"blue key\", 7 tries left: "
+        ]
+    );
+    drop(blue);
+}
+
+#[test]
+fn what_cannot_be_a_pin_costs_no_try() {
+    let machine = machine();
+    let blue = enrolled(&machine, "blue key");
+    let long = "9".repeat(64);
+    let login = machine
+        .login("sudo", "alice")
+        .answers(["246", &long, PIN])
+        .run();
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
+    assert_eq!(questions(&login).len(), 3);
+    assert!(
+        login
+            .said()
+            .contains("That is not a PIN: the PIN has at least 4 characters.")
+    );
+    assert!(
+        login
+            .said()
+            .contains("That is not a PIN: a PIN has at most 63 bytes.")
+    );
+    // A host that answers by itself comes to an end.
+    blue.forget_transactions();
+    let login = machine.login("sudo", "alice").answers(vec!["no"; 99]).run();
+    assert_eq!(login.code(), Pam::AuthErr, "{login:#?}");
+    assert_eq!(questions(&login).len(), 3);
+}
+
+#[test]
+fn three_calls_of_sudo_have_three_tries_together() {
+    let machine = machine();
+    let blue = enrolled(&machine, "blue key");
+    blue.presence(Presence::Deny);
+    let answers = ["1111", "2222", "", PIN, PIN, PIN];
+    let login = machine
+        .login("sudo", "alice")
+        .answers(answers)
+        .calls(3)
+        .run();
+    // Two wrong ones and nothing; a right one and no touch; none is left.
+    assert_eq!(questions(&login).len(), 4, "{login:#?}");
+    assert_eq!(codes(&login), [Pam::AuthErr, Pam::AuthErr, Pam::MaxTries]);
+    let sentence = "No further PIN may be tried here. Start again if you know the right one.";
+    assert!(login.said().contains(sentence), "{login:#?}");
+    blue.presence(Presence::after_ms(100));
+    assert_eq!(
+        machine.login("sudo", "alice").answers([PIN]).run().code(),
+        Pam::Success
+    );
+}
+
+#[test]
+fn three_wrong_pins_in_a_row_and_the_key_wants_to_be_unplugged() {
+    let machine = machine();
+    let blue = enrolled(&machine, "blue key");
+    let wrong = ["1111", "2222", "3333", "4444", "5555"];
+    let login = machine.login("sudo", "alice").answers(wrong).calls(3).run();
+    assert_eq!(questions(&login).len(), 3, "{login:#?}");
+    assert_eq!(codes(&login), [Pam::AuthErr; 3]);
+    let sentence =
+        "Too many wrong PINs. Unplug \"blue key\" (/dev/hidraw0), plug it in and try again.";
+    assert!(login.said().contains(sentence), "{login:#?}");
+    let _blue = machine.plug_in(blue.unplug());
+    let login = machine.login("sudo", "alice").answers([PIN]).run();
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
+    assert_eq!(questions(&login), ["PIN of \"blue key\", 5 tries left: "]);
+}
+
+#[test]
+fn a_service_not_known_to_converse_has_one_try() {
+    let machine = machine();
+    machine.service("kde", &format!("auth required {MODULE}\n"));
+    let _blue = enrolled(&machine, "blue key");
+    let replayed = vec!["her login password"; 9];
+    let login = machine
+        .login("kde", "alice")
+        .answers(replayed)
+        .calls(3)
+        .run();
+    assert_eq!(questions(&login).len(), 1, "{login:#?}");
+    assert_eq!(codes(&login), [Pam::MaxTries; 3]);
+    let right = machine.login("kde", "alice").answers([PIN]).run();
+    assert_eq!(right.code(), Pam::Success, "{right:#?}");
+}
+
+#[test]
+fn the_last_try_of_a_key_is_never_risked() {
+    let machine = machine();
+    let mut blue = enrolled(&machine, "blue key");
+    for wrong in 0..7 {
+        // Three in a row are all a key takes.
+        if wrong % 3 == 0 {
+            blue = machine.plug_in(blue.unplug());
+        }
+        let login = machine.login("kde", "alice");
+        machine.service("kde", &format!("auth required {MODULE}\n"));
+        let login = login.answers(["9999"]).run();
+        assert_eq!(questions(&login).len(), 1, "{wrong}: {login:#?}");
+    }
+    let blue = machine.plug_in(blue.unplug());
+    blue.forget_transactions();
+    for _ in 0..3 {
+        let login = machine.login("sudo", "alice").answers([PIN]).run();
+        assert_eq!(login.code(), Pam::AuthErr, "{login:#?}");
+        assert!(questions(&login).is_empty(), "{login:#?}");
+        let sentence =
+            "The PIN of \"blue key\" (/dev/hidraw0) has one try left, which is not risked here.";
+        assert!(login.said().contains(sentence), "{login:#?}");
+    }
+}
+
+#[test]
+fn no_answer_is_no_pin_and_the_key_loses_no_try() {
+    let machine = machine();
+    let _blue = enrolled(&machine, "blue key");
+    for nothing in [vec![], vec![""]] {
+        let login = machine.login("sudo", "alice").answers(nothing).run();
+        assert_eq!(login.code(), Pam::AuthErr, "{login:#?}");
+        let sentence = "No PIN was given for \"blue key\" (/dev/hidraw0).";
+        assert!(login.said().contains(sentence), "{login:#?}");
+    }
+    let login = machine.login("sudo", "alice").answers([PIN]).run();
+    assert_eq!(questions(&login), ["PIN of \"blue key\", 8 tries left: "]);
+}
+
+#[test]
+fn a_pin_is_not_asked_of_a_key_that_is_not_enrolled() {
+    let machine = machine();
+    drop(enrolled(&machine, "blue key"));
+    let found = machine.plug_in(VirtualKey::named("Found Key").with_pin(PIN));
+    let login = machine.login("sudo", "alice").answers([PIN]).run();
+    assert_eq!(login.code(), Pam::AuthErr, "{login:#?}");
+    assert!(
+        login
+            .said()
+            .contains("\"Found Key\" (/dev/hidraw0) is not enrolled for alice.")
+    );
+    assert!(questions(&login).is_empty());
+    assert!(!found.commands().contains(&Command::ClientPin));
+}
+
+#[test]
+fn of_several_keys_the_touched_one_is_asked_for_its_pin_and_the_others_go_dark() {
+    let machine = machine();
+    let blue = enrolled(&machine, "blue key");
+    let blue = blue.unplug();
+    let spare = enrolled(&machine, "spare key");
+    let blue = machine.plug_in(blue);
+    blue.presence(Presence::Never);
+    blue.forget_transactions();
+    spare.presence(Presence::after_ms(300));
+    let login = machine.login("sudo", "alice").answers([PIN]).run();
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
+    assert_eq!(questions(&login), ["PIN of \"spare key\", 8 tries left: "]);
+    for sentence in [
+        "Touch \"spare key\" to use it (30 s).",
+        "Or touch \"blue key\" to use that one (30 s).",
+    ] {
+        let other = sentence
+            .replace("spare", "x")
+            .replace("blue", "spare")
+            .replace('x', "blue");
+        let said = login.said();
+        assert!(said.contains(sentence) || said.contains(&other), "{said}");
+    }
+    assert_eq!((blue.cancels(), spare.cancels()), (1, 0));
+    assert!(blue.commands().contains(&Command::Selection));
+    assert!(!blue.commands().contains(&Command::ClientPin));
+}
+
+#[test]
+fn a_chosen_key_that_fails_leaves_the_others_in_the_race() {
+    let machine = machine();
+    let blue = enrolled(&machine, "blue key").unplug();
+    let spare = enrolled(&machine, "spare key");
+    let blue = machine.plug_in(blue);
+    blue.presence(Presence::Never);
+    spare.presence(Presence::after_ms(100));
+    let mut login = machine.login("sudo", "alice").answers_later().start();
+    login.wait_until_said("PIN of \"spare key\"");
+    blue.presence(Presence::after_ms(100));
+    drop(spare);
+    login.type_line(PIN);
+    login.wait_until_said("PIN of \"blue key\"");
+    login.type_line(PIN);
+    let login = login.finish();
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
+    assert!(login.logged().contains("accepted key=\"blue key\""));
+}
+
+#[test]
+fn a_key_pulled_out_while_its_pin_is_typed_lets_nobody_in() {
+    let machine = machine();
+    machine.policy("timeout = 2\n");
+    let blue = enrolled(&machine, "blue key");
+    let mut login = machine.login("sudo", "alice").answers_later().start();
+    login.wait_until_said("PIN of \"blue key\"");
+    drop(blue);
+    login.type_line(PIN);
+    let login = login.finish();
+    assert_eq!(login.code(), Pam::AuthinfoUnavail, "{login:#?}");
+    assert!(login.said().contains("Plug in \"blue key\""), "{login:#?}");
+}
+
+#[test]
+fn the_deadline_stands_still_while_a_pin_is_typed() {
+    let machine = machine();
+    machine.policy("timeout = 2\n");
+    let _blue = enrolled(&machine, "blue key");
+    let mut login = machine.login("sudo", "alice").answers_later().start();
+    login.wait_until_said("PIN of \"blue key\"");
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    login.type_line(PIN);
+    assert_eq!(login.finish().code(), Pam::Success);
+}
+
+#[test]
+fn an_interrupted_wait_is_an_abort_the_key_goes_dark_and_the_signal_stays() {
+    let machine = machine();
+    let blue = enrolled(&machine, "blue key");
+    blue.presence(Presence::Never);
+    for signal in [Signal::SIGINT, Signal::SIGQUIT] {
+        let mut login = machine
+            .login("sudo", "alice")
+            .answers_later()
+            .interrupts_like_sudo()
+            .start();
+        login.wait_until_said("PIN of \"blue key\"");
+        login.type_line(PIN);
+        login.wait_until_said("Touch \"blue key\"");
+        blue.forget_transactions();
+        login.signal(signal);
+        let login = login.finish();
+        assert_eq!(login.code(), Pam::Abort, "{login:#?}");
+        assert_eq!(login.report.pending, [signal.as_str()]);
+        assert_eq!(blue.cancels(), 1);
+    }
+}
+
+#[test]
+fn a_host_that_does_not_hold_signals_back_stops_at_once_and_the_key_goes_dark() {
+    let machine = machine();
+    machine.policy("user_verification = \"discouraged\"\n");
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    blue.presence(Presence::Never);
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let host = [
+            "pam-host",
+            "--aloud",
+            "--service",
+            "sudo",
+            "--user",
+            "alice",
+        ];
+        let host = machine.run(host).start();
+        host.wait_for_error("Touch \"blue key\"");
+        blue.forget_transactions();
+        host.signal(signal);
+        let ended = host.finish();
+        assert_eq!(ended.signal(), Some(signal as i32), "{ended:#?}");
+        assert_eq!(blue.cancels(), 1);
+    }
+}
+
+#[test]
+fn one_ceremony_at_a_time_the_second_is_told_what_the_first_is_for() {
+    let machine = machine();
+    machine.policy("user_verification = \"discouraged\"\n");
+    machine.service("su", &format!("auth required {MODULE}\n"));
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    blue.presence(Presence::Never);
+    let first = machine.login("su", "alice").start();
+    first.wait_until_said("Touch \"blue key\"");
+    let opens = blue.opens();
+    let second = machine.login("sudo", "alice").start();
+    second.wait_until_said(
+        "\"Bench Key\" (/dev/hidraw0) is in use for another request: do not touch it.\n\
+         Requested by su for alice.",
+    );
+    assert_eq!(blue.opens(), opens, "it is not even opened");
+    // The touch goes to the first, and only then is the second one's turn.
+    blue.presence(Presence::after_ms(0));
+    assert_eq!(first.finish().code(), Pam::Success);
+    assert_eq!(second.finish().code(), Pam::Success);
+}
+
+#[test]
+fn nothing_is_held_while_a_pin_is_typed() {
+    let machine = machine();
+    let _blue = enrolled(&machine, "blue key");
+    let mut first = machine.login("sudo", "alice").answers_later().start();
+    first.wait_until_said("PIN of \"blue key\"");
+    let second = machine.login("sudo", "alice").answers([PIN]).run();
+    assert_eq!(second.code(), Pam::Success, "{second:#?}");
+    first.type_line(PIN);
+    let first = first.finish();
+    assert_eq!(first.code(), Pam::Success, "{first:#?}");
+}
