@@ -7,13 +7,16 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::attestation::{self, NewCredential};
+use crate::authenticator::client_pin::{PinUvAuthParam, PinUvAuthProtocol};
 use crate::authenticator::ctap2::{
-    self, AttestationObject, Info, MakeCredential, Permission, Status,
+    self, AttestationObject, GetAssertion, Info, MakeCredential, Permission, Status, UserPresence,
 };
-use crate::authenticator::ctaphid::Fault;
+use crate::authenticator::ctaphid::{Fault, LARGEST_MESSAGE};
 use crate::authenticator::dialogue::{Dialogue, Step};
 use crate::authenticator::race::{self, Course, Lost, Out, Waited};
-use crate::authenticator::verification::{Authorization, CannotVerify, Progress, Verification};
+use crate::authenticator::verification::{
+    Authorization, CannotVerify, Progress, Proof, Verification, built_in_failed,
+};
 use crate::authenticator::{Gesture, Interaction, NoPin};
 use crate::credential::{CredentialId, CredentialName, UserVerification};
 use crate::pin::Pin;
@@ -57,6 +60,7 @@ pub fn register(
         client_data_hash: Sha256::digest(challenge).into(),
         user_id,
         info: None,
+        exclude: Vec::new(),
         verification: None,
         stage: Stage::Informing,
     });
@@ -87,6 +91,9 @@ struct Making<'w> {
     client_data_hash: [u8; 32],
     user_id: [u8; 32],
     info: Option<Info>,
+    /// The ids to exclude, as many to a list as the key takes; the first list
+    /// goes into the request itself.
+    exclude: Vec<Vec<&'w CredentialId>>,
     verification: Option<Verification<'w>>,
     stage: Stage,
 }
@@ -95,6 +102,8 @@ struct Making<'w> {
 enum Stage {
     /// What it takes.
     Informing,
+    /// Whether it holds one of those ids that do not fit into the request.
+    Excluding,
     /// Who its person is.
     Verifying,
     /// To make the credential; whether by the way it was to check its person.
@@ -116,15 +125,12 @@ impl Dialogue for Making<'_> {
             (Stage::Verifying, answer) => self.verify_by(|it| it.answered(answer)),
             (Stage::Informing, Ok(data)) => self.informed(data),
             (Stage::Making { .. }, Ok(data)) => self.judge(data),
-            (
-                Stage::Making { built_in: true },
-                Err(
-                    status @ (Status::UvInvalid
-                    | Status::UvBlocked
-                    | Status::PuatRequired
-                    | Status::PinBlocked),
-                ),
-            ) => self.verify_by(|it| it.built_in_refused(status)),
+            (Stage::Making { built_in: true }, Err(failed)) if built_in_failed(failed) => {
+                self.verify_by(|it| it.built_in_refused(failed))
+            }
+            (Stage::Excluding, Ok(_)) => Step::Drop(Refused::AlreadyEnrolled),
+            // It has none of these, or does not say so silently.
+            (Stage::Excluding, Err(_)) => self.exclude(),
             (_, Err(status)) => Step::Drop(Refused::from(status)),
         }
     }
@@ -162,9 +168,68 @@ impl<'w> Making<'w> {
         if !info.supports(self.wanted.algorithm) {
             return Step::Drop(Refused::UnsupportedAlgorithm);
         }
-        let verify = self.needs_verification(&info);
-        let info = self.info.insert(info);
-        if !verify {
+        self.exclude = self.exclude_lists(&info);
+        self.info = Some(info);
+        self.exclude()
+    }
+
+    /// All ids to exclude, in lists that this key takes.
+    fn exclude_lists(&self, info: &Info) -> Vec<Vec<&'w CredentialId>> {
+        // The longest request that any of them may go into.
+        let longest = PinUvAuthParam {
+            protocol: PinUvAuthProtocol::Two,
+            mac: vec![0; 32],
+        };
+        let fits = |ids: &[&CredentialId]| {
+            let message = self.request(ids, ctap2::Verification::Token(&longest));
+            let most = info.max_credential_count_in_list.unwrap_or(usize::MAX);
+            let bytes = info.max_msg_size.min(LARGEST_MESSAGE);
+            ids.len() <= most && message.is_some_and(|message| message.len() <= bytes)
+        };
+        let mut lists: Vec<Vec<&'w CredentialId>> = Vec::new();
+        for &id in self.wanted.exclude {
+            if let Some(list) = lists.last_mut() {
+                list.push(id);
+                if fits(list) {
+                    continue;
+                }
+                list.pop();
+            }
+            // One that does not fit alone cannot be this key's.
+            if fits(&[id]) {
+                lists.push(vec![id]);
+            }
+        }
+        lists
+    }
+
+    /// Looks for the ids of every list but the first, one list after the other,
+    /// before anything is asked of the person.
+    fn exclude(&mut self) -> Next {
+        let list = match self.exclude.len() {
+            0 | 1 => return self.verify_or_make(),
+            _ => self.exclude.pop().unwrap_or_default(),
+        };
+        let mut worthless = [0; 32];
+        if getrandom::fill(&mut worthless).is_err() {
+            return Step::Drop(Refused::NoRandomness);
+        }
+        self.stage = Stage::Excluding;
+        let probe = GetAssertion {
+            relying_party: self.wanted.relying_party,
+            client_data_hash: worthless,
+            allow_list: &list,
+            user_presence: UserPresence::Silent,
+            verification: ctap2::Verification::None,
+        };
+        Step::ask_or_drop(probe.request(), unwritten)
+    }
+
+    fn verify_or_make(&mut self) -> Next {
+        let Some(info) = &self.info else {
+            return Step::Drop(unwritten());
+        };
+        if !self.needs_verification(info) {
             return self.make(None);
         }
         // Nothing can be proven by a key that is not enrolled yet; its person
@@ -200,34 +265,14 @@ impl<'w> Making<'w> {
     }
 
     fn make(&mut self, authorization: Option<&Authorization>) -> Next {
-        let (ids, bytes) = self.info.as_ref().map_or((0, 0), |info| {
-            let ids = info.max_credential_count_in_list.unwrap_or(usize::MAX);
-            (ids, info.max_msg_size)
-        });
-        let proof = authorization.and_then(|it| it.proof(&self.client_data_hash));
-        let verification = match (authorization, &proof) {
-            (None, _) => ctap2::Verification::None,
-            (Some(Authorization::BuiltIn), _) => ctap2::Verification::BuiltIn,
-            (Some(Authorization::Token(_)), Some(proof)) => ctap2::Verification::Token(proof),
-            (Some(Authorization::Token(_)), None) => return Step::Drop(unwritten()),
+        let Some(proof) = Proof::of(authorization, &self.client_data_hash) else {
+            return Step::Drop(unwritten());
         };
         self.stage = Stage::Making {
-            built_in: matches!(authorization, Some(Authorization::BuiltIn)),
+            built_in: matches!(proof, Proof::BuiltIn),
         };
-        // As many ids as this key takes; one it holds beyond them would be
-        // enrolled a second time, which costs a slot and opens nothing.
-        let mut exclude = self.wanted.exclude;
-        exclude = exclude.get(..ids).unwrap_or(exclude);
-        loop {
-            let message = self.request(exclude, verification);
-            let fits = message
-                .as_ref()
-                .is_none_or(|message| message.len() <= bytes);
-            match exclude.split_last() {
-                Some((_, fewer)) if !fits => exclude = fewer,
-                _ => return Step::ask_or_drop(message, unwritten),
-            }
-        }
+        let exclude = self.exclude.first().map_or(&[][..], Vec::as_slice);
+        Step::ask_or_drop(self.request(exclude, proof.as_member()), unwritten)
     }
 
     fn request(

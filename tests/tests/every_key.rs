@@ -253,6 +253,31 @@ fn small_messages_and_several_relying_parties_are_looked_through_with_a_pin_as_w
 }
 
 #[test]
+fn a_key_that_takes_few_ids_is_not_enrolled_twice_all_the_same() {
+    let machine = machine("discouraged");
+    let mut blue = key("Blue", Profile::fido_2_1().most_ids(2));
+    for place in 0..5 {
+        let name = format!("key {place}");
+        if place == 3 {
+            let plugged_in = machine.plug_in(blue);
+            machine.enroll(&plugged_in, "alice", &name, &[]);
+            blue = plugged_in.unplug();
+        } else {
+            drop(machine.enrolled("alice", &name, &[]));
+        }
+    }
+    let blue = machine.plug_in(blue);
+    blue.forget_transactions();
+    let enroll = ["enroll", "--touch-only", "--user", "alice"];
+    let refused = machine.passkey(enroll).output();
+    assert_eq!(refused.code(), Some(1));
+    let sentence = "\"Blue\" (/dev/hidraw0) is enrolled for alice already";
+    assert!(refused.stderr.contains(sentence), "{refused:#?}");
+    assert!(!blue.commands().contains(&Command::MakeCredential));
+    assert!(blue.transactions().iter().all(|it| it.ids <= 2));
+}
+
+#[test]
 fn a_key_that_verifies_always_is_asked_for_its_pin_although_a_touch_would_do() {
     let machine = machine("discouraged");
     let blue = machine.plug_in(key("Blue", Profile::fido_2_1().always_uv()).with_pin(PIN));

@@ -11,7 +11,9 @@ use crate::authenticator::ctap2::{
 };
 use crate::authenticator::dialogue::{Dialogue, Step};
 use crate::authenticator::interaction::{Gesture, NoPin};
-use crate::authenticator::verification::{Authorization, Progress, Verification};
+use crate::authenticator::verification::{
+    Authorization, Progress, Proof, Verification, built_in_failed,
+};
 use crate::credential::{CredentialName, UserVerification};
 use crate::pin::Pin;
 
@@ -292,14 +294,10 @@ impl<'a> Asking<'_, 'a> {
             return Step::Drop(KeyRefusal::NoCredential);
         };
         let hash = self.client_data_hash;
-        let proof = authorization.as_ref().and_then(|it| it.proof(&hash));
-        let verification = match (&authorization, &proof) {
-            (None, _) => ctap2::Verification::None,
-            (Some(Authorization::BuiltIn), _) => ctap2::Verification::BuiltIn,
-            (Some(Authorization::Token(_)), Some(proof)) => ctap2::Verification::Token(proof),
-            (Some(Authorization::Token(_)), None) => return Step::Drop(unwritten()),
+        let Some(proof) = Proof::of(authorization.as_ref(), &hash) else {
+            return Step::Drop(unwritten());
         };
-        let message = chunk.request(hash, UserPresence::Touch, verification);
+        let message = chunk.request(hash, UserPresence::Touch, proof.as_member());
         self.stage = Stage::Signing { at, authorization };
         Step::ask_or_drop(message, unwritten)
     }
@@ -320,10 +318,9 @@ impl<'a> Asking<'_, 'a> {
                     None => self.inform(),
                 }
             }
-            (
-                Some(Authorization::BuiltIn),
-                Status::UvInvalid | Status::UvBlocked | Status::PuatRequired | Status::PinBlocked,
-            ) => self.verify_by(|verification| verification.built_in_refused(status)),
+            (Some(Authorization::BuiltIn), failed) if built_in_failed(failed) => {
+                self.verify_by(|verification| verification.built_in_refused(failed))
+            }
             // A key that could not be probed may hold one of the next chunk; a
             // token is good for one relying party.
             (authorization, Status::NoCredentials | Status::InvalidCredential)

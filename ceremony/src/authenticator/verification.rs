@@ -82,15 +82,47 @@ pub enum Authorization {
     Token(PinUvAuthToken),
 }
 
-impl Authorization {
-    /// The proof for a request over `client_data_hash`; `None` where the
-    /// request itself makes the key check.
-    pub fn proof(&self, client_data_hash: &[u8; 32]) -> Option<PinUvAuthParam> {
-        match self {
-            Self::BuiltIn => None,
-            Self::Token(token) => token.authenticate(client_data_hash),
+/// What a request carries to count as verified, if anything.
+#[derive(Debug)]
+pub enum Proof {
+    /// Nothing: a touch is enough.
+    None,
+    /// The option `uv`.
+    BuiltIn,
+    /// A proof made with a token.
+    Token(PinUvAuthParam),
+}
+
+impl Proof {
+    /// For a request over `client_data_hash`; `None` where none can be made.
+    pub fn of(authorization: Option<&Authorization>, client_data_hash: &[u8; 32]) -> Option<Self> {
+        match authorization {
+            None => Some(Self::None),
+            Some(Authorization::BuiltIn) => Some(Self::BuiltIn),
+            Some(Authorization::Token(token)) => {
+                token.authenticate(client_data_hash).map(Self::Token)
+            }
         }
     }
+
+    /// As requests take it.
+    pub fn as_member(&self) -> ctap2::Verification<'_> {
+        match self {
+            Self::None => ctap2::Verification::None,
+            Self::BuiltIn => ctap2::Verification::BuiltIn,
+            Self::Token(proof) => ctap2::Verification::Token(proof),
+        }
+    }
+}
+
+/// Whether a key that was to verify its person by itself has failed at that.
+/// §6.2.2 and §6.5.5.7.3 send a platform to the PIN then; whether that is
+/// blocked as well is for getPINRetries to say.
+pub fn built_in_failed(status: Status) -> bool {
+    matches!(
+        status,
+        Status::UvInvalid | Status::UvBlocked | Status::PuatRequired | Status::PinBlocked
+    )
 }
 
 impl<'a> Verification<'a> {
@@ -153,11 +185,7 @@ impl<'a> Verification<'a> {
                 self.built_in_tries += 1;
                 self.begin()
             }
-            // §6.2.2 and §6.5.5.7.3 send a platform to the PIN for these; whether
-            // that is blocked as well is for getPINRetries to say.
-            Status::UvInvalid | Status::UvBlocked | Status::PuatRequired | Status::PinBlocked => {
-                self.turn_to_pin(CannotVerify::BuiltInBlocked)
-            }
+            failed if built_in_failed(failed) => self.turn_to_pin(CannotVerify::BuiltInBlocked),
             other => Progress::Failed(CannotVerify::from(other)),
         }
     }
