@@ -366,14 +366,8 @@ impl From<Status> for Refused {
             Status::CredentialExcluded => Self::AlreadyEnrolled,
             Status::KeyStoreFull => Self::Full,
             Status::UnsupportedAlgorithm => Self::UnsupportedAlgorithm,
-            Status::PuatRequired
-            | Status::PinNotSet
-            | Status::PinAuthInvalid
-            | Status::UnsupportedOption
-            | Status::InvalidOption
-            | Status::UvBlocked
-            | Status::UvInvalid => Self::CannotVerify(CannotVerify::Refused(status)),
-            other => Self::Faulty(other.to_string()),
+            other => CannotVerify::of(other)
+                .map_or_else(|| Self::Faulty(other.to_string()), Self::CannotVerify),
         }
     }
 }

@@ -28,7 +28,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use opensk::api::customization::{CustomizationImpl, DEFAULT_CUSTOMIZATION};
@@ -233,8 +233,13 @@ impl VirtualKey {
             .collect()
     }
 
-    /// How many CANCELs the key was sent.
+    /// How many CANCELs the key was sent. A CANCEL may be on its way when whoever sent it has
+    /// ended, so a key that still has something to answer is given two seconds to do so.
     pub fn cancels(&self) -> usize {
+        let until = Instant::now() + Duration::from_secs(2);
+        while self.journal.is_unanswered() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(2));
+        }
         let messages = self.journal.messages();
         messages
             .iter()

@@ -386,6 +386,20 @@ fn a_stick_that_shows_nothing_and_touches_itself_does_not_come_before_a_key_that
 }
 
 #[test]
+fn nor_does_it_come_before_a_key_that_waits_for_a_touch() {
+    let machine = machine("discouraged");
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    blue.presence(Presence::after_ms(600));
+    let profile = Profile::fido_2_1().always_uv().refuses_probes();
+    let rogue = machine.plug_in(key("Rogue", profile).with_pin(PIN));
+    rogue.presence(Presence::Accept);
+    let login = machine.login("sudo", "alice").answers([PIN]).run();
+    assert_outcome("", &login, Pam::Success, "Touch \"blue key\" (30 s).");
+    assert!(questions(&login).is_empty(), "{login:#?}");
+    assert!(!rogue.commands().contains(&Command::Selection));
+}
+
+#[test]
 fn a_u2f_key_is_recognised_named_and_not_used() {
     let machine = machine("discouraged");
     drop(machine.enrolled("alice", "blue key", &[]));

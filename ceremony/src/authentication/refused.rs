@@ -39,14 +39,7 @@ impl From<Status> for KeyRefusal {
             Status::NoCredentials | Status::InvalidCredential => Self::NoCredential,
             Status::OperationDenied => Self::Denied,
             Status::UserActionTimeout | Status::ActionTimeout => Self::TimedOut,
-            Status::PuatRequired
-            | Status::PinNotSet
-            | Status::PinAuthInvalid
-            | Status::UnsupportedOption
-            | Status::InvalidOption
-            | Status::UvBlocked
-            | Status::UvInvalid => Self::CannotVerify(CannotVerify::Refused(status)),
-            other => Self::Failed(other),
+            other => CannotVerify::of(other).map_or(Self::Failed(other), Self::CannotVerify),
         }
     }
 }

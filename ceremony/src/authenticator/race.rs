@@ -306,8 +306,15 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
     /// Finds out which of the keys that need a PIN is meant, once it is clear
     /// who is among them.
     fn choose(&mut self) -> Option<End<D>> {
-        let ready = self.ready();
-        if self.chosen.is_some() || ready.is_empty() {
+        let (ready, have_shown) = self.ready();
+        let others_wait = self
+            .running
+            .iter()
+            .any(|c| matches!(c.phase(), Phase::Waiting | Phase::Choosing));
+        // A stick that touches itself must not come between a person and a key
+        // that is known to be theirs, or may be.
+        let must_wait = others_wait && !have_shown;
+        if self.chosen.is_some() || ready.is_empty() || must_wait {
             self.ready_since = None;
             return None;
         }
@@ -317,10 +324,6 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
             return None;
         }
         self.ready_since = None;
-        let others_wait = self
-            .running
-            .iter()
-            .any(|c| matches!(c.phase(), Phase::Waiting | Phase::Choosing));
         if let ([only], false) = (ready.as_slice(), others_wait) {
             return self.chosen(only);
         }
@@ -330,17 +333,15 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
     }
 
     /// The keys that wait to be chosen: those that have shown a credential, or
-    /// else those that have not. A stick that touches itself must not come
-    /// between a person and a key that is known to be theirs.
-    fn ready(&self) -> Vec<FoundKey> {
+    /// else those that have not; and which of the two.
+    fn ready(&self) -> (Vec<FoundKey>, bool) {
         let ready = self.running.iter().filter(|c| c.phase() == Phase::Ready);
         let (shown, unproven): (Vec<_>, Vec<_>) =
             ready.partition(|contestant| contestant.has_shown_a_credential());
-        let known = if shown.is_empty() { unproven } else { shown };
-        known
-            .iter()
-            .map(|contestant| contestant.found.clone())
-            .collect()
+        let have_shown = !shown.is_empty();
+        let known = if have_shown { shown } else { unproven };
+        let keys = known.iter().map(|contestant| contestant.found.clone());
+        (keys.collect(), have_shown)
     }
 
     /// This key is the one; the others go dark.

@@ -417,6 +417,26 @@ pub enum CannotVerify {
     Faulty(&'static str),
 }
 
+impl CannotVerify {
+    /// The same where `status` can only be about verification, in answer to
+    /// whatever request.
+    pub fn of(status: Status) -> Option<Self> {
+        matches!(
+            status,
+            Status::PuatRequired
+                | Status::PinNotSet
+                | Status::PinAuthInvalid
+                | Status::PinBlocked
+                | Status::PinAuthBlocked
+                | Status::UnsupportedOption
+                | Status::InvalidOption
+                | Status::UvBlocked
+                | Status::UvInvalid
+        )
+        .then(|| Self::from(status))
+    }
+}
+
 impl From<Status> for CannotVerify {
     fn from(status: Status) -> Self {
         match status {

@@ -117,6 +117,13 @@ impl Journal {
         self.pages().messages.clone()
     }
 
+    /// Whether the key still works on something.
+    pub(super) fn is_unanswered(&self) -> bool {
+        let pages = self.pages();
+        let mut messages = pages.messages.iter();
+        messages.any(|message| message.reply.is_none() && message.command != Command::Cancel)
+    }
+
     pub(super) fn forget(&self) {
         self.pages().messages.clear();
     }

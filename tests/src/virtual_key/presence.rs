@@ -18,7 +18,8 @@ pub enum Presence {
     Accept,
     /// Refuses at once (`CTAP2_ERR_OPERATION_DENIED`), as a key with a cross button can.
     Deny,
-    /// Touches it this long after it began to wait.
+    /// Touches it this long after it began to wait, and never before it has blinked once: on a busy
+    /// machine the firmware's first keepalive, due after 100 ms, may be late.
     After(Duration),
     /// Does nothing: the key waits for its own 30 s, for CANCEL, or to be unplugged.
     Never,
@@ -39,6 +40,7 @@ pub(super) struct Script(Arc<(Mutex<State>, Condvar)>);
 struct State {
     presence: Presence,
     waiting_since: Option<Instant>,
+    has_blinked: bool,
 }
 
 impl Script {
@@ -46,6 +48,7 @@ impl Script {
         let state = State {
             presence,
             waiting_since: None,
+            has_blinked: false,
         };
         Self(Arc::new((Mutex::new(state), Condvar::new())))
     }
@@ -76,7 +79,11 @@ impl Script {
         self.with(|state| match (state.presence, state.waiting_since) {
             (Presence::Accept, _) => Ok(()),
             (Presence::Deny, _) => Err(UserPresenceError::Declined),
-            (Presence::After(pause), Some(since)) if since.elapsed() >= pause => Ok(()),
+            (Presence::After(pause), Some(since))
+                if since.elapsed() >= pause && state.has_blinked =>
+            {
+                Ok(())
+            }
             (Presence::After(_) | Presence::Never, _) => Err(UserPresenceError::Timeout),
         })
     }
@@ -84,10 +91,8 @@ impl Script {
     /// U2F does not wait, it is polled: each poll asks whether the key was touched by now.
     pub(super) fn touched_for_u2f(&self) -> bool {
         self.with(|state| {
-            state
-                .waiting_since
-                .get_or_insert_with(Instant::now)
-                .elapsed()
+            state.waiting_since.get_or_insert_with(Instant::now);
+            state.has_blinked = true;
         });
         let touched = self.answer().is_ok();
         if touched {
@@ -97,7 +102,10 @@ impl Script {
     }
 
     pub(super) fn start_waiting(&self) {
-        self.with(|state| state.waiting_since = Some(Instant::now()));
+        self.with(|state| {
+            state.waiting_since = Some(Instant::now());
+            state.has_blinked = false;
+        });
     }
 
     pub(super) fn stop_waiting(&self) {
@@ -142,6 +150,8 @@ impl UserPresence for Finger {
             }
             let answer = self.script.answer();
             if !matches!(answer, Err(UserPresenceError::Timeout)) || Instant::now() >= until {
+                // The firmware sends a keepalive before it waits again.
+                self.script.with(|state| state.has_blinked = true);
                 return Ok((answer, RecvStatus::Timeout));
             }
             self.wire.wait_readable(GLANCE);
