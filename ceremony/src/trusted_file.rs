@@ -15,7 +15,7 @@ mod writing;
 
 pub(crate) use dir::ROOT;
 pub use dir::{CONFIGURATION, STATE, TrustedDir};
-pub use lock::{CannotLock, Lock};
+pub use lock::{CannotLock, Holder, Lock};
 pub(crate) use untrusted::shown;
 pub use untrusted::{Reason, Untrusted};
 pub use writing::{CannotOpen, CannotWrite, Deed};

@@ -115,6 +115,13 @@ fn attempt(
         authentication::authenticate(&candidates, &challenge, &terms, &course, &mut prompt)
             .map_err(refused)?;
     drop(interruption);
+    // A person may take long to type a PIN; the key may be gone by then.
+    if !is_still_enrolled(approval.verified.credential, &account) {
+        return Err(Outcome::Removed {
+            key: approval.verified.credential.name.clone(),
+            account,
+        });
+    }
 
     counting
         .remember(&approval, log)
@@ -190,6 +197,16 @@ fn credential_file(
     } else {
         Err(Outcome::NoGoodRecord { path })
     }
+}
+
+/// Whether the file that was read before the request still holds `credential`.
+fn is_still_enrolled(credential: &Credential, account: &Account) -> bool {
+    let file = Store::open().and_then(|store| store.load(account));
+    file.is_ok_and(|file| {
+        file.iter()
+            .flat_map(CredentialFile::credentials)
+            .any(|kept| kept == credential)
+    })
 }
 
 /// Ignored can be only who is known by one name: under a second one an account

@@ -24,19 +24,27 @@ const NAME: &str = concat!("pam_passkey ", env!("CARGO_PKG_VERSION"), " PIN trie
 
 /// The tries a handle has left.
 #[derive(Debug)]
-pub(crate) struct PinTries(Cell<u8>);
+pub(crate) struct PinTries {
+    left: Cell<u8>,
+    shows_every_prompt: bool,
+}
 
 impl PinTries {
     /// Gives `pamh` what `service` may have, unless an earlier call has.
     pub(crate) fn begin(pamh: &mut PamHandle, service: &str) {
         if Self::of(pamh).is_none() {
-            let most = if shows_every_prompt(service) {
+            let shows_every_prompt = shows_every_prompt(service);
+            let most = if shows_every_prompt {
                 CONVERSING
             } else {
                 NOT_KNOWN_TO_CONVERSE
             };
+            let tries = Self {
+                left: Cell::new(most),
+                shows_every_prompt,
+            };
             // Where it cannot be kept there is none, and no PIN is asked for.
-            let _ = pamh.set_data(NAME, Box::new(Self(Cell::new(most))));
+            let _ = pamh.set_data(NAME, Box::new(tries));
         }
     }
 
@@ -50,9 +58,9 @@ impl PinTries {
 
     /// Takes one; false where none is left.
     pub(crate) fn take(&self) -> bool {
-        match self.0.get().checked_sub(1) {
+        match self.left.get().checked_sub(1) {
             Some(left) => {
-                self.0.set(left);
+                self.left.set(left);
                 true
             }
             None => false,
@@ -61,7 +69,12 @@ impl PinTries {
 
     /// Whether one is left.
     pub(crate) fn are_left(&self) -> bool {
-        self.0.get() > 0
+        self.left.get() > 0
+    }
+
+    /// Whether whoever answers has read the question, warnings included.
+    pub(crate) fn shows_every_prompt(&self) -> bool {
+        self.shows_every_prompt
     }
 }
 
@@ -71,7 +84,10 @@ mod tests {
 
     #[test]
     fn as_many_are_taken_as_there_are() {
-        let tries = PinTries(Cell::new(2));
+        let tries = PinTries {
+            left: Cell::new(2),
+            shows_every_prompt: true,
+        };
         assert!(tries.are_left() && tries.take() && tries.take());
         assert!(!tries.are_left() && !tries.take());
     }

@@ -123,6 +123,11 @@ impl Interaction for Prompt<'_> {
         if let Some(requested) = self.requested.take() {
             self.send(PAM_TEXT_INFO, &requested);
         }
+        // A greeter that answers by itself would hand the login password to any
+        // stick that asks.
+        if question.proven.is_none() && !tries.shows_every_prompt() {
+            return Err(NoPin::NotAsked);
+        }
         if question.proven.is_none() {
             self.log
                 .warning(&format!("key {key} is asked for its PIN unproven"));

@@ -55,14 +55,19 @@ fn quote(argument: &str) -> String {
         return argument.to_owned();
     }
     let mut quoted = String::from("'");
+    let mut after_a_blank = false;
     for c in argument.chars() {
         match c {
+            // As many blanks as a terminal is wide would begin a line that looks
+            // like one of ours.
+            ' ' if after_a_blank => quoted.extend(c.escape_unicode()),
             '\'' | '\\' => quoted.extend(['\\', c]),
             // Not dangerous, only unprintable as far as names go.
             '"' => quoted.push(c),
             c if is_printable(c) => quoted.push(c),
             c => quoted.extend(c.escape_unicode()),
         }
+        after_a_blank = c == ' ';
     }
     quoted.push('\'');
     quoted
@@ -98,6 +103,7 @@ mod tests {
             quoted("sudo\0a\n\u{1b}[2J\u{202e}\\\0".as_bytes()),
             r"sudo 'a\u{a}\u{1b}[2J\u{202e}\\'"
         );
+        assert_eq!(quoted(b"a   b\0"), r"'a \u{20}\u{20}b'");
     }
 
     #[test]

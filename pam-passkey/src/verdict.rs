@@ -10,7 +10,7 @@ use ceremony::authenticator::NoPin;
 use ceremony::authenticator::hidraw::FoundKey;
 use ceremony::authenticator::verification::CannotVerify;
 use ceremony::challenge::NoChallenge;
-use ceremony::credential::printable;
+use ceremony::credential::{CredentialName, printable};
 use ceremony::credential_file::CredentialFileError;
 use ceremony::policy::{PolicyError, WhenNotEnrolled};
 use ceremony::signature_counter::CounterError;
@@ -60,6 +60,13 @@ pub(crate) enum Outcome {
     Store(CredentialFileError),
     /// A signature counter cannot be kept, and policy refuses that.
     NoCounter(CounterError),
+    /// The key that answered was removed meanwhile.
+    Removed {
+        /// Whose it was.
+        account: Account,
+        /// Which.
+        key: CredentialName,
+    },
     /// No challenge could be made.
     NoChallenge(NoChallenge),
     /// The ceremony let nobody in.
@@ -202,6 +209,15 @@ impl Outcome {
             Self::Policy(problem) => out_of_order(problem.to_string()),
             Self::Store(problem) => out_of_order(problem.to_string()),
             Self::NoCounter(problem) => out_of_order(problem.to_string()),
+            Self::Removed { account, key } => Verdict::silent(PamResultCode::PAM_AUTH_ERR)
+                .saying(format!("\"{key}\" was removed meanwhile."))
+                .logging(
+                    Level::Warning,
+                    format!(
+                        "user={} refused: key=\"{key}\" was removed meanwhile",
+                        account.name
+                    ),
+                ),
             Self::NoChallenge(problem) => out_of_order(problem.to_string()),
             Self::Refused { account, refused } => refused_verdict(&account, &refused),
             Self::Bug => Verdict::silent(PamResultCode::PAM_SERVICE_ERR).logging(
@@ -274,13 +290,24 @@ fn not_verified(key: &FoundKey, why: &CannotVerify) -> String {
         CannotVerify::BuiltInBlocked => {
             format!("{key} did not recognise you, and has no PIN to ask for.")
         }
-        CannotVerify::NoPin(_) => {
+        CannotVerify::NoPin(NoPin::NotGiven) => format!("No PIN was given for {key}."),
+        CannotVerify::NoPin(NoPin::NotAsked) => {
+            format!("{key} wants its PIN before it shows that it is enrolled: not here.")
+        }
+        CannotVerify::NoPin(NoPin::UsedUp) => {
             "No further PIN may be tried here. Start again if you know the right one.".to_owned()
         }
-        CannotVerify::LastTry => format!(
-            "The PIN of {key} has one try left, which is not risked here. \
-             Type the right one elsewhere first, as in a browser."
-        ),
+        CannotVerify::LastTry { wrong_before } => {
+            let wrong = if *wrong_before {
+                "That PIN was wrong. "
+            } else {
+                ""
+            };
+            format!(
+                "{wrong}The PIN of {key} has one try left, which is not risked here. \
+                 Type the right one elsewhere first, as in a browser."
+            )
+        }
         CannotVerify::PinAuthBlocked => {
             format!("Too many wrong PINs. Unplug {key}, plug it in and try again.")
         }
@@ -336,6 +363,15 @@ fn refused_verdict(account: &Account, refused: &Refused) -> Verdict {
             Level::Notice,
             format!("{key} speaks only U2F, which is not used here. Plug in a FIDO2 key."),
             format!("{key} speaks only U2F"),
+        ),
+        Refused::Unproven(key) => (
+            PAM_AUTH_ERR,
+            Level::Warning,
+            format!(
+                "{key} wants its PIN before it shows that it is enrolled, so it is not asked. \
+                 If it is yours, enrol it again."
+            ),
+            format!("{key} wants its PIN unproven, which no enrolled key is known to do"),
         ),
         Refused::WrongKey(key) => (
             PAM_AUTH_ERR,

@@ -32,10 +32,11 @@ pub(crate) enum Command {
 
 /// Enrol a security key for your account (run it with sudo).
 ///
-/// The first key asks for the account's password, every further one for a
-/// touch of a key you have. Leave only the key to enrol plugged in, besides the
-/// one that vouches for it; it is named, and asked for nothing before you say
-/// yes. Nothing is written before a test login has succeeded.
+/// The first key asks for the account's password, every further one for a key
+/// you have, which vouches for it. The key is shown before you say yes; where
+/// several are plugged in, you are asked which. Until then it is asked for
+/// nothing but what it is. A PIN is typed twice: to make the credential, and for
+/// the test login without which nothing is written.
 #[derive(Args, Debug)]
 pub(crate) struct Enroll {
     /// What to call the key; the product's name where left out.
@@ -58,10 +59,11 @@ pub(crate) struct Enroll {
     #[arg(long, value_name = "ID", value_parser = RelyingPartyId::parse)]
     pub(crate) rp_id: Option<RelyingPartyId>,
 
-    /// Do not ask the key for a PIN or fingerprint, at enrolment or later.
+    /// Let a touch of this key do where the policy does.
     ///
-    /// Such a key lets you in only where the policy says `user_verification =
-    /// "discouraged"`.
+    /// That is where it says `user_verification = "discouraged"`. Elsewhere the
+    /// key is asked for its PIN or fingerprint all the same, and opens nothing if
+    /// it has neither. Some keys with a PIN want it at enrolment, too.
     #[arg(long)]
     pub(crate) touch_only: bool,
 

@@ -183,10 +183,21 @@ impl<'a> Login<'a> {
                 format!("{key} speaks only U2F, not FIDO2"),
                 "plug in one of the keys that `passkey list` names".to_owned(),
             ),
+            Refused::Unproven(key) => (
+                format!("{key} wants its PIN before it shows that it is enrolled"),
+                "if it is yours, remove it with `passkey remove` and enrol it again".to_owned(),
+            ),
             Refused::GaveUp(key) => not_typed(key, again),
             Refused::CannotVerify(key, why) => (
                 format!("a PIN or fingerprint is required, and {key} gave none: {why}"),
-                about_verification(why, again),
+                match why {
+                    CannotVerify::NothingSetUp => format!(
+                        "{}; or let a touch do, if that is enough for the service: \
+                         user_verification = \"discouraged\" in its table in {CONFIG}",
+                        about_verification(why, again)
+                    ),
+                    _ => about_verification(why, again),
+                },
             ),
             Refused::Interrupted => (
                 "it was interrupted".to_owned(),
@@ -279,7 +290,7 @@ pub(crate) fn about_verification(why: &CannotVerify, again: &str) -> String {
             "set a PIN on it as well, in a browser's security settings".to_owned()
         }
         CannotVerify::NoPin(_) => format!("if you know the right one, run again: {again}"),
-        CannotVerify::LastTry => {
+        CannotVerify::LastTry { .. } => {
             "give it the right PIN elsewhere first, as in a browser; a wrong one there blocks it"
                 .to_owned()
         }

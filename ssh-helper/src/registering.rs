@@ -162,7 +162,7 @@ impl Registering<'_> {
         {
             what_to_do = format!(
                 "{what_to_do}; or enrol the key for touch alone: {} --touch-only\n  \
-                 such a key lets {} in only where {CONFIG} says \
+                 without a PIN it lets {} in only where {CONFIG} says \
                  user_verification = \"discouraged\" for the service",
                 self.again, self.account.name
             );

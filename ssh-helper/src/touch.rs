@@ -127,9 +127,10 @@ impl Prompt<'_> {
                 },
                 _,
             ) => format!("{key} is in use for another request: do not touch it now.\n{request}"),
-            (Notice::Dropped { key, why }, Vouch(_) | Test(_)) => format!("Not {key}: {why}."),
-            // There is only one key, and its failure is the command's.
-            (Notice::Dropped { .. }, Enroll(_) | FirstLogin) => return None,
+            (Notice::Dropped { key, why }, Test(_)) => format!("Not {key}: {why}."),
+            // The key that is to be enrolled cannot vouch, which is no news; and
+            // where there is only one key, its failure is the command's.
+            (Notice::Dropped { .. }, Vouch(_) | Enroll(_) | FirstLogin) => return None,
             (Notice::Unclaimed { key, why }, _) => {
                 format!("{key} is not kept to one request at a time: {why}.")
             }
@@ -151,7 +152,7 @@ fn waiting(key: &FoundKey, gesture: Gesture, within: &Seconds, purpose: Purpose<
     };
     match gesture {
         Gesture::Touch => format!("Touch {key} {what_for} ({within})."),
-        Gesture::Choose => format!("Touch {key} to use that one {what_for} ({within})."),
+        Gesture::Choose => format!("Touch {key} to use it {what_for} ({within})."),
         Gesture::Verify => {
             format!("Give {key} your fingerprint or code {what_for} ({within}).")
         }

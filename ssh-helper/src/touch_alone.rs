@@ -15,14 +15,14 @@ pub(crate) fn advice(config: &Config) -> Vec<String> {
     let mut lines = Vec::new();
     if demands(config.for_service("sudo")) {
         lines.push(format!(
-            "sudo asks for more than a touch. To let this key in there, {CONFIG} must say:"
+            "sudo asks for more than a touch. To let a touch do there, {CONFIG} must say:"
         ));
         lines.push("    [service.sudo]".to_owned());
         lines.push("    user_verification = \"discouraged\"".to_owned());
     }
     // No PAM service is called that, so what holds for it are the defaults.
     if demands(config.for_service("passkey enroll")) {
-        lines.push("Other services take this key only with such a table of their own.".to_owned());
+        lines.push("So do other services, each in a table of its own.".to_owned());
     }
     lines
 }
@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn what_sudo_must_say_is_shown_and_others_are_named() {
         const TABLE: &str = "    [service.sudo]\n    user_verification = \"discouraged\"";
-        const OTHERS: &str = "Other services take this key only with such a table of their own.";
+        const OTHERS: &str = "So do other services, each in a table of its own.";
         let sudo = advice_on(&format!("{DISCOURAGED}[service.sudo]\n{REQUIRED}"));
         assert!(sudo.contains(TABLE) && !sudo.contains(OTHERS), "{sudo}");
         let others = advice_on(&format!("[service.sudo]\n{DISCOURAGED}"));

@@ -339,67 +339,6 @@ fn a_credential_that_hides_only_where_no_id_is_given_is_like_any_other() {
 }
 
 #[test]
-fn a_stick_that_claims_every_credential_gets_no_pin() {
-    let machine = machine("required");
-    let blue = machine.plug_in(VirtualKey::named("Blue").with_pin(PIN));
-    machine.enroll_with_pin(&blue, "alice", "blue key", PIN);
-    let blue = blue.unplug();
-    let rogue = machine.plug_in(key("Rogue", Profile::fido_2_1().claims_every_id()));
-    let login = machine.login("sudo", "alice").answers([PIN]).run();
-    assert_outcome(
-        "",
-        &login,
-        Pam::AuthErr,
-        "The answer of \"Rogue\" (/dev/hidraw0) was not accepted",
-    );
-    assert!(questions(&login).is_empty(), "{login:#?}");
-    assert!(!rogue.commands().contains(&Command::ClientPin));
-
-    // Beside an honest key it is dropped, and disturbs nobody.
-    let _blue = machine.plug_in(blue);
-    let login = machine.login("sudo", "alice").answers([PIN]).run();
-    assert_outcome("", &login, Pam::Success, "Touch \"blue key\" (");
-    assert_eq!(questions(&login), ["PIN of \"blue key\", 8 tries left: "]);
-    assert!(
-        login
-            .logged()
-            .contains("key \"Rogue\" (/dev/hidraw0) is out"),
-        "{login:#?}"
-    );
-}
-
-#[test]
-fn a_stick_that_shows_nothing_and_touches_itself_does_not_come_before_a_key_that_has_shown_itself()
-{
-    let machine = machine("required");
-    let blue = machine.plug_in(VirtualKey::named("Blue").with_pin(PIN));
-    machine.enroll_with_pin(&blue, "alice", "blue key", PIN);
-    let profile = Profile::fido_2_1().refuses_probes();
-    let rogue = machine.plug_in(key("Rogue", profile).with_pin(PIN));
-    rogue.presence(Presence::Accept);
-    let login = machine.login("sudo", "alice").answers([PIN]).run();
-    assert_outcome("", &login, Pam::Success, "Touch \"blue key\" (");
-    assert_eq!(questions(&login), ["PIN of \"blue key\", 8 tries left: "]);
-    assert!(!login.said().contains("Careful"), "{login:#?}");
-    assert!(!rogue.commands().contains(&Command::ClientPin));
-    assert!(!rogue.commands().contains(&Command::Selection));
-}
-
-#[test]
-fn nor_does_it_come_before_a_key_that_waits_for_a_touch() {
-    let machine = machine("discouraged");
-    let blue = machine.enrolled("alice", "blue key", &[]);
-    blue.presence(Presence::after_ms(600));
-    let profile = Profile::fido_2_1().always_uv().refuses_probes();
-    let rogue = machine.plug_in(key("Rogue", profile).with_pin(PIN));
-    rogue.presence(Presence::Accept);
-    let login = machine.login("sudo", "alice").answers([PIN]).run();
-    assert_outcome("", &login, Pam::Success, "Touch \"blue key\" (30 s).");
-    assert!(questions(&login).is_empty(), "{login:#?}");
-    assert!(!rogue.commands().contains(&Command::Selection));
-}
-
-#[test]
 fn a_u2f_key_is_recognised_named_and_not_used() {
     let machine = machine("discouraged");
     drop(machine.enrolled("alice", "blue key", &[]));

@@ -97,14 +97,17 @@ impl<'a> Dialogue for Asking<'_, 'a> {
             return self.follow(progress);
         }
         match (std::mem::replace(&mut self.stage, Stage::Informing), answer) {
-            (Stage::Probing { at, .. } | Stage::Signing { at, .. }, Err(status))
-                if is_too_much(status) && self.shrink(at) =>
-            {
-                match self.info {
-                    Some(_) => self.find(),
-                    None => self.inform(),
-                }
-            }
+            (
+                Stage::Probing { at, .. }
+                | Stage::Signing {
+                    at,
+                    authorization: None,
+                },
+                Err(status),
+            ) if is_too_much(status) && self.shrink(at) => match self.info {
+                Some(_) => self.find(),
+                None => self.inform(),
+            },
             (Stage::Informing, Ok(data)) => self.informed(data),
             (Stage::Probing { worthless, at }, Ok(data)) => self.shown(at, &worthless, data),
             (Stage::Probing { at, .. }, Err(status)) => match status {
@@ -112,7 +115,7 @@ impl<'a> Dialogue for Asking<'_, 'a> {
                 Status::PuatRequired
                 | Status::UnsupportedOption
                 | Status::InvalidOption
-                | Status::UpRequired => self.ask_unproven(self.candidates),
+                | Status::UpRequired => self.silence_refused(),
                 other => Step::Drop(KeyRefusal::from(other)),
             },
             (Stage::Signing { at, .. }, Ok(data)) => self.judge(at, data),
@@ -239,6 +242,19 @@ impl<'a> Asking<'_, 'a> {
                 self.verify_or_sign()
             }
             Err(why) => Step::Drop(why),
+        }
+    }
+
+    /// The key answers no silent request. Where a touch is enough it is asked for
+    /// that; for its PIN only where some credential is known to hide.
+    fn silence_refused(&mut self) -> Next<'a> {
+        let touch_is_enough = |chunk: &Chunk<'_>| !self.needs_verification(chunk);
+        if self.chunks.iter().all(touch_is_enough) {
+            return self.ask_unproven(self.candidates);
+        }
+        match self.hidden() {
+            none if none.is_empty() => Step::Drop(KeyRefusal::Unproven),
+            hidden => self.ask_unproven(&hidden),
         }
     }
 

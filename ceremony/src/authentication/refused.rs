@@ -21,6 +21,9 @@ pub enum KeyRefusal {
     TimedOut,
     /// It speaks only U2F.
     OnlyU2f,
+    /// It wants its PIN before it shows that it is enrolled, and no enrolled key
+    /// is known to do so.
+    Unproven,
     /// User verification is required, and came to nothing.
     CannotVerify(CannotVerify),
     /// It answered with a status that ends the request.
@@ -53,6 +56,7 @@ impl fmt::Display for KeyRefusal {
             Self::Denied => Status::OperationDenied.fmt(f),
             Self::TimedOut => Status::UserActionTimeout.fmt(f),
             Self::OnlyU2f => Fault::OnlyU2f.fmt(f),
+            Self::Unproven => write!(f, "it wants its PIN before it shows that it is enrolled"),
             Self::CannotVerify(why) => why.fmt(f),
             Self::Failed(status) => status.fmt(f),
             Self::Malformed(problem) => problem.fmt(f),
@@ -80,6 +84,8 @@ pub enum Refused {
     WrongKey(FoundKey),
     /// This key speaks only U2F.
     OnlyU2f(FoundKey),
+    /// This key wants its PIN before it shows that it is enrolled.
+    Unproven(FoundKey),
     /// The person said no on the key.
     Denied(FoundKey),
     /// The person gave no PIN for this key.
@@ -106,7 +112,7 @@ impl Refused {
             Self::CannotVerify(..) => 6,
             Self::TimedOut(_) | Self::Busy(_) | Self::NotAnswering(_) => 5,
             Self::Faulty(..) => 4,
-            Self::WrongKey(_) => 3,
+            Self::WrongKey(_) | Self::Unproven(_) => 3,
             Self::NoAccess(_) | Self::OnlyU2f(_) => 2,
             Self::NoKey | Self::System(_) => 1,
         }
@@ -118,6 +124,7 @@ impl Refused {
             Out::Dropped(KeyRefusal::Denied) => Self::Denied(key),
             Out::Dropped(KeyRefusal::TimedOut) => Self::TimedOut(key),
             Out::Dropped(KeyRefusal::OnlyU2f) | Out::Fault(Fault::OnlyU2f) => Self::OnlyU2f(key),
+            Out::Dropped(KeyRefusal::Unproven) => Self::Unproven(key),
             Out::Dropped(KeyRefusal::CannotVerify(why)) => Self::CannotVerify(key, why),
             Out::Dropped(KeyRefusal::Invalid(refusal)) => Self::Invalid(key, refusal),
             other => {

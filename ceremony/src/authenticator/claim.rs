@@ -9,8 +9,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
+
 use super::hidraw::FoundKey;
-use crate::trusted_file::{CannotLock, CannotOpen, Lock, ROOT, STATE, TrustedDir};
+use crate::trusted_file::{CannotLock, CannotOpen, Holder, Lock, ROOT, STATE, TrustedDir};
 
 /// How much of a request is kept for others to read.
 const LONGEST_REQUEST: usize = 400;
@@ -39,19 +41,44 @@ impl Claims {
         })
     }
 
-    /// Claims `key`, without waiting.
-    pub(super) fn claim(&self, key: &FoundKey) -> Claimed {
+    /// Claims `key`, without waiting, for no longer than `within`.
+    pub(super) fn claim(&self, key: &FoundKey, within: Duration) -> Claimed {
+        self.claim_until(key, since_boot() + within + GRACE)
+    }
+
+    fn claim_until(&self, key: &FoundKey, until: Duration) -> Claimed {
         let name = key.device().replace(':', "-");
-        match self.dir.lock_saying(&name, Duration::ZERO, &self.request) {
+        let words = format!("{} {}", until.as_secs(), self.request);
+        match self.dir.lock_saying(&name, Duration::ZERO, &words) {
             Ok(lock) => Claimed::Ours(lock),
-            Err(CannotLock::Held { holder, .. }) => Claimed::Theirs(
-                holder
-                    .map(|holder| holder.words().to_owned())
-                    .filter(|words| !words.is_empty()),
-            ),
+            Err(CannotLock::Held { holder, .. }) => {
+                let words = holder.as_ref().map(Holder::words);
+                match words.and_then(|words| words.split_once(' ')) {
+                    Some((until, _)) if is_over(until) => Claimed::Overdue,
+                    Some((_, request)) => Claimed::Theirs(Some(request.to_owned())),
+                    // Its line is just being written.
+                    None => Claimed::Theirs(None),
+                }
+            }
             Err(problem) => Claimed::Impossible(problem),
         }
     }
+}
+
+/// How long after its deadline a ceremony may still hold a key: it has to leave
+/// its conversation and put lights out.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Time since boot, sleep included: a clock that nobody sets, and that all
+/// processes share.
+fn since_boot() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
+}
+
+fn is_over(until: &str) -> bool {
+    until
+        .parse()
+        .is_ok_and(|seconds| since_boot() > Duration::from_secs(seconds))
 }
 
 /// What came of an attempt.
@@ -61,6 +88,9 @@ pub(super) enum Claimed {
     Ours(Lock),
     /// Another ceremony has it, for this.
     Theirs(Option<String>),
+    /// Another ceremony has it, and should long have ended: a host that was
+    /// stopped with Ctrl-Z must not keep a key for ever.
+    Overdue,
     /// There is no way to tell. A full disk must not keep people out, so the
     /// ceremony goes on without.
     Impossible(CannotLock),
@@ -71,6 +101,8 @@ mod tests {
     use super::*;
     use crate::trusted_file::scratch::{Scratch, me, set_mode};
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
     #[test]
     fn the_second_ceremony_is_told_what_the_first_one_is_for() {
         let scratch = Scratch::new();
@@ -78,20 +110,20 @@ mod tests {
         let claims = |request| Claims::open_at(scratch.path(), me(), request).unwrap();
         let (first, second) = (claims("sudo for alice: 'a \"b\"'"), claims("su for bob"));
         let key = FoundKey::imagined(3);
-        let Claimed::Ours(lock) = first.claim(&key) else {
+        let Claimed::Ours(lock) = first.claim(&key, MINUTE) else {
             panic!("nobody else has it");
         };
-        match second.claim(&key) {
+        match second.claim(&key, MINUTE) {
             Claimed::Theirs(Some(words)) => assert_eq!(words, "sudo for alice: 'a \"b\"'"),
             other => panic!("{other:?}"),
         }
         // Another key is another lock.
         assert!(matches!(
-            second.claim(&FoundKey::imagined(4)),
+            second.claim(&FoundKey::imagined(4), MINUTE),
             Claimed::Ours(_)
         ));
         drop(lock);
-        assert!(matches!(second.claim(&key), Claimed::Ours(_)));
+        assert!(matches!(second.claim(&key, MINUTE), Claimed::Ours(_)));
     }
 
     #[test]
@@ -101,11 +133,27 @@ mod tests {
         for (length, kept) in [(400, 400), (401, 400)] {
             let claims = Claims::open_at(scratch.path(), me(), &"ä".repeat(length)).unwrap();
             let key = FoundKey::imagined(1);
-            let _lock = claims.claim(&key);
-            match claims.claim(&key) {
+            let _lock = claims.claim(&key, MINUTE);
+            match claims.claim(&key, MINUTE) {
                 Claimed::Theirs(Some(words)) => assert_eq!(words.chars().count(), kept),
                 other => panic!("{other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn who_holds_a_key_past_the_deadline_holds_it_no_more() {
+        let scratch = Scratch::new();
+        set_mode(scratch.path(), 0o700);
+        let claims = |request| Claims::open_at(scratch.path(), me(), request).unwrap();
+        let (first, second) = (claims("su for alice"), claims("sudo for alice"));
+        let key = FoundKey::imagined(3);
+        let now = since_boot();
+        assert!(now > 2 * GRACE, "this machine has only just booted");
+        for (until, over) in [(now - GRACE, true), (now + MINUTE, false)] {
+            let _lock = first.claim_until(&key, until);
+            let claimed = second.claim(&key, MINUTE);
+            assert_eq!(matches!(claimed, Claimed::Overdue), over, "{claimed:?}");
         }
     }
 }

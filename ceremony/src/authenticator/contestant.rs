@@ -11,6 +11,7 @@ use super::ctaphid::{Channel, Event, Fault, Packet};
 use super::dialogue::{Dialogue, Step};
 use super::hidraw::{FoundKey, OpenKey};
 use super::interaction::{Interaction, NoPin, Notice, PinQuestion};
+use super::interruption::Interruption;
 use crate::pin::Pin;
 use crate::trusted_file::Lock;
 
@@ -76,7 +77,28 @@ pub(super) enum Turn<T, D> {
 pub(super) struct Table<'t> {
     pub(super) deadline: Instant,
     pub(super) claims: Option<&'t Claims>,
+    pub(super) interruption: Option<&'t Interruption>,
     pub(super) interaction: &'t mut dyn Interaction,
+}
+
+impl Table<'_> {
+    /// Speaks to the person. A host that hangs in it can be interrupted, as it
+    /// could be without us.
+    pub(super) fn tell(&mut self, notice: &Notice<'_>) {
+        self.with_signals(|interaction| interaction.tell(notice));
+    }
+
+    pub(super) fn ask_pin(&mut self, key: &FoundKey, question: &PinQuestion) -> Result<Pin, NoPin> {
+        self.with_signals(|interaction| interaction.ask_pin(key, question))
+    }
+
+    fn with_signals<T>(&mut self, work: impl FnOnce(&mut dyn Interaction) -> T) -> T {
+        let interaction = &mut *self.interaction;
+        match self.interruption {
+            Some(interruption) => interruption.let_through(|| work(interaction)),
+            None => work(interaction),
+        }
+    }
 }
 
 impl<D: Dialogue> Contestant<D> {
@@ -119,7 +141,8 @@ impl<D: Dialogue> Contestant<D> {
 
     /// When something is to be done that no packet brings about.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.send_at
+        // Nothing is sent before it has answered that it stopped.
+        self.send_at.filter(|_| !self.cancelled)
     }
 
     /// Takes in what the key has sent.
@@ -186,7 +209,7 @@ impl<D: Dialogue> Contestant<D> {
         if !self.told_waiting {
             self.told_waiting = true;
             let (gesture, credential) = self.dialogue.waits_for();
-            table.interaction.tell(&Notice::Waiting {
+            table.tell(&Notice::Waiting {
                 key: &self.found,
                 credential,
                 gesture,
@@ -203,7 +226,7 @@ impl<D: Dialogue> Contestant<D> {
         if !self.told_busy {
             self.told_busy = true;
             self.told_waiting = false;
-            table.interaction.tell(&Notice::Busy {
+            table.tell(&Notice::Busy {
                 key: &self.found,
                 request,
             });
@@ -317,7 +340,7 @@ impl<D: Dialogue> Contestant<D> {
         let (None, Some(claims)) = (&self.claim, table.claims) else {
             return true;
         };
-        match claims.claim(&self.found) {
+        match claims.claim(&self.found, left(table.deadline)) {
             Claimed::Ours(lock) => {
                 self.claim = Some(lock);
                 true
@@ -326,7 +349,7 @@ impl<D: Dialogue> Contestant<D> {
                 self.busy(request.as_deref(), table);
                 false
             }
-            Claimed::Impossible(_) => true,
+            Claimed::Overdue | Claimed::Impossible(_) => true,
         }
     }
 

@@ -84,6 +84,8 @@ pub enum NoPin {
     NotGiven,
     /// As many were tried as this login may try.
     UsedUp,
+    /// The key has not shown whose it is, and nobody here would read a warning.
+    NotAsked,
 }
 
 /// How a ceremony speaks to its person.

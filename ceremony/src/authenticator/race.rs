@@ -113,6 +113,7 @@ pub fn run<D: Dialogue>(
         table: Table {
             deadline: course.deadline,
             claims: course.claims,
+            interruption: course.interruption,
             interaction,
         },
         start,
@@ -210,11 +211,13 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
         if getrandom::fill(&mut nonce).is_err() {
             return;
         }
-        let claim = match self.table.claims.map(|claims| claims.claim(&found)) {
-            None => None,
+        let within = left(self.table.deadline);
+        let claims = self.table.claims;
+        let claim = match claims.map(|claims| claims.claim(&found, within)) {
+            None | Some(Claimed::Overdue) => None,
             Some(Claimed::Ours(lock)) => Some(lock),
             Some(Claimed::Impossible(problem)) => {
-                self.table.interaction.tell(&Notice::Unclaimed {
+                self.table.tell(&Notice::Unclaimed {
                     key: &found,
                     why: problem.to_string(),
                 });
@@ -222,7 +225,7 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
             }
             Some(Claimed::Theirs(request)) => {
                 if !self.claimed_by_others.contains(&found) {
-                    self.table.interaction.tell(&Notice::Busy {
+                    self.table.tell(&Notice::Busy {
                         key: &found,
                         request: request.as_deref(),
                     });
@@ -264,7 +267,7 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
         }
         if !self.told_to_plug_in {
             self.told_to_plug_in = true;
-            self.table.interaction.tell(&Notice::PlugIn {
+            self.table.tell(&Notice::PlugIn {
                 within: left(self.table.deadline),
             });
         }
@@ -306,15 +309,8 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
     /// Finds out which of the keys that need a PIN is meant, once it is clear
     /// who is among them.
     fn choose(&mut self) -> Option<End<D>> {
-        let (ready, have_shown) = self.ready();
-        let others_wait = self
-            .running
-            .iter()
-            .any(|c| matches!(c.phase(), Phase::Waiting | Phase::Choosing));
-        // A stick that touches itself must not come between a person and a key
-        // that is known to be theirs, or may be.
-        let must_wait = others_wait && !have_shown;
-        if self.chosen.is_some() || ready.is_empty() || must_wait {
+        let ready = self.ready();
+        if self.chosen.is_some() || ready.is_empty() {
             self.ready_since = None;
             return None;
         }
@@ -324,6 +320,10 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
             return None;
         }
         self.ready_since = None;
+        let others_wait = self
+            .running
+            .iter()
+            .any(|c| matches!(c.phase(), Phase::Waiting | Phase::Choosing));
         if let ([only], false) = (ready.as_slice(), others_wait) {
             return self.chosen(only);
         }
@@ -332,16 +332,24 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
             .find_map(|key| self.step(key, Contestant::choose))
     }
 
-    /// The keys that wait to be chosen: those that have shown a credential, or
-    /// else those that have not; and which of the two.
-    fn ready(&self) -> (Vec<FoundKey>, bool) {
-        let ready = self.running.iter().filter(|c| c.phase() == Phase::Ready);
-        let (shown, unproven): (Vec<_>, Vec<_>) =
-            ready.partition(|contestant| contestant.has_shown_a_credential());
-        let have_shown = !shown.is_empty();
-        let known = if have_shown { shown } else { unproven };
-        let keys = known.iter().map(|contestant| contestant.found.clone());
-        (keys.collect(), have_shown)
+    /// The keys that wait to be chosen. One that has not shown a credential is
+    /// among them only where no other key has, or may yet: a stick that touches
+    /// itself must not come between a person and their key.
+    fn ready(&self) -> Vec<FoundKey> {
+        let others_may = !self.claimed_by_others.is_empty()
+            || self.running.iter().any(|contestant| {
+                let waits = matches!(
+                    contestant.phase(),
+                    Phase::Waiting | Phase::Choosing | Phase::Busy
+                );
+                waits || contestant.has_shown_a_credential()
+            });
+        self.running
+            .iter()
+            .filter(|contestant| contestant.phase() == Phase::Ready)
+            .filter(|contestant| contestant.has_shown_a_credential() || !others_may)
+            .map(|contestant| contestant.found.clone())
+            .collect()
     }
 
     /// This key is the one; the others go dark.
@@ -363,23 +371,26 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
     }
 
     fn ask_pin(&mut self, key: &FoundKey, question: &PinQuestion) -> Option<End<D>> {
+        // One that came before the question is not for the question's host.
+        if self.course.interruption.is_some_and(Interruption::has_come) {
+            return Some(Err(Lost::Interrupted));
+        }
         for contestant in &mut self.running {
             contestant.release();
         }
         let asked_at = Instant::now();
-        let interaction = &mut *self.table.interaction;
-        let mut ask = || interaction.ask_pin(key, question);
-        let pin = match self.course.interruption {
-            Some(interruption) => interruption.let_through(ask),
-            None => ask(),
-        };
+        let pin = self.table.ask_pin(key, question);
         self.table.deadline += asked_at.elapsed();
         if self.course.interruption.is_some_and(Interruption::has_come) {
             return Some(Err(Lost::Interrupted));
         }
-        if matches!(pin, Err(NoPin::NotGiven)) {
+        // Who types nothing for a key of theirs gives up; who types nothing for
+        // one that has not shown to be theirs is right, and the others go on.
+        if matches!(pin, Err(NoPin::NotGiven)) && question.proven.is_some() {
             return Some(Err(Lost::GaveUp(key.clone())));
         }
+        // Nobody has looked meanwhile.
+        self.look_for_keys();
         self.step(key, |contestant, table| contestant.typed(pin, table))
     }
 
@@ -397,7 +408,13 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
     ) -> Option<End<D>> {
         let place = self.running.iter().position(|c| c.found == *key)?;
         let contestant = self.running.get_mut(place)?;
-        let out = match turn(contestant, &mut self.table) {
+        let turn = turn(contestant, &mut self.table);
+        let is_ready = contestant.phase() == Phase::Ready;
+        let out = match turn {
+            // It needs its PIN after all, or once more, and has been chosen.
+            Turn::GoOn if is_ready && self.chosen.as_ref() == Some(key) => {
+                return self.step(key, Contestant::chosen);
+            }
             Turn::GoOn => return None,
             Turn::Chosen => return self.chosen(key),
             Turn::AskPin(question) => return self.ask_pin(key, &question),
@@ -423,7 +440,7 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
     }
 
     fn drop_key(&mut self, key: FoundKey, why: Out<D::Dropped>) {
-        self.table.interaction.tell(&Notice::Dropped {
+        self.table.tell(&Notice::Dropped {
             key: &key,
             why: why.to_string(),
         });

@@ -48,8 +48,10 @@ enum Stage {
     Choosing,
     /// How many tries are left.
     Counting,
-    /// The PIN, of the person.
-    Typing,
+    /// The PIN, of the person, when it had so many tries left.
+    Typing(u8),
+    /// Again how many are left, now that this PIN has been typed.
+    Recounting(Pin),
     /// Its half of a secret, for this PIN.
     AgreeingForPin(Pin),
     /// Whether the PIN is right.
@@ -164,14 +166,21 @@ impl<'a> Verification<'a> {
             (Stage::Verifying(secret) | Stage::Checking(secret), Ok(data)) => token(&secret, data),
             (Stage::Verifying(_), Err(status)) => self.built_in_refused(status),
             (Stage::Choosing, answer) => self.selected(answer),
-            (Stage::Counting, Ok(data)) => self.counted(data),
+            (Stage::Counting, Ok(data)) => match self.tries_left(data) {
+                Ok(tries_left) => self.ask_pin(tries_left),
+                Err(why) => Progress::Failed(why),
+            },
+            (Stage::Recounting(pin), Ok(data)) => match self.tries_left(data) {
+                Ok(_) => self.agree(Stage::AgreeingForPin(pin)),
+                Err(why) => Progress::Failed(why),
+            },
             (Stage::AgreeingForPin(pin), Ok(data)) => self.send_pin(pin, data),
             (Stage::Checking(_), Err(Status::PinInvalid)) => {
                 self.wrong_before = true;
-                self.count_tries()
+                self.count_tries(Stage::Counting)
             }
             (_, Err(status)) => Progress::Failed(CannotVerify::from(status)),
-            (Stage::Idle | Stage::Typing, Ok(_)) => {
+            (Stage::Idle | Stage::Typing(_), Ok(_)) => {
                 Progress::Failed(CannotVerify::Faulty("it answered what nobody asked"))
             }
         }
@@ -230,14 +239,17 @@ impl<'a> Verification<'a> {
 
     /// This is the one key whose PIN will be asked for.
     pub fn chosen(&mut self) -> Progress {
-        self.count_tries()
+        self.count_tries(Stage::Counting)
     }
 
-    /// What the person typed.
+    /// What the person typed. Others may have tried meanwhile: where three wrong
+    /// PINs, all that a key takes without being unplugged, could have brought it
+    /// to its last, the tries are counted again.
     pub fn pin(&mut self, pin: Result<Pin, NoPin>) -> Progress {
-        match pin {
-            Ok(pin) => self.agree(Stage::AgreeingForPin(pin)),
-            Err(why) => Progress::Failed(CannotVerify::NoPin(why)),
+        match (pin, &self.stage) {
+            (Ok(pin), Stage::Typing(4..)) => self.agree(Stage::AgreeingForPin(pin)),
+            (Ok(pin), _) => self.count_tries(Stage::Recounting(pin)),
+            (Err(why), _) => Progress::Failed(CannotVerify::NoPin(why)),
         }
     }
 
@@ -268,35 +280,37 @@ impl<'a> Verification<'a> {
         }
     }
 
-    fn count_tries(&mut self) -> Progress {
-        self.stage = Stage::Counting;
+    fn count_tries(&mut self, stage: Stage) -> Progress {
+        self.stage = stage;
         self.ask_protocol(|protocol| ClientPin::PinRetries.request(protocol))
     }
 
-    fn counted(&mut self, data: &[u8]) -> Progress {
-        let answer = match ClientPinAnswer::parse(data) {
-            Ok(answer) => answer,
-            Err(problem) => return Progress::Failed(problem.into()),
-        };
+    /// How many tries are left, if enough are.
+    fn tries_left(&self, data: &[u8]) -> Result<u8, CannotVerify> {
+        let answer = ClientPinAnswer::parse(data)?;
         match (answer.power_cycle_needed, answer.pin_retries) {
-            (true, _) => Progress::Failed(CannotVerify::PinAuthBlocked),
-            (_, None) => Progress::Failed(CannotVerify::Faulty(
+            (true, _) => Err(CannotVerify::PinAuthBlocked),
+            (_, None) => Err(CannotVerify::Faulty(
                 "it does not say how many tries are left",
             )),
-            (_, Some(0)) => Progress::Failed(CannotVerify::PinBlocked),
+            (_, Some(0)) => Err(CannotVerify::PinBlocked),
             // The last one is for whoever stands before the key's own tool: a
             // greeter that answers every prompt must not be what locks it.
-            (_, Some(1)) => Progress::Failed(CannotVerify::LastTry),
-            (_, Some(tries_left)) => {
-                self.stage = Stage::Typing;
-                Progress::AskPin(PinQuestion {
-                    proven: self.proven.cloned(),
-                    tries_left,
-                    shortest: self.info.min_pin_length,
-                    wrong_before: self.wrong_before,
-                })
-            }
+            (_, Some(1)) => Err(CannotVerify::LastTry {
+                wrong_before: self.wrong_before,
+            }),
+            (_, Some(tries_left)) => Ok(tries_left),
         }
+    }
+
+    fn ask_pin(&mut self, tries_left: u8) -> Progress {
+        self.stage = Stage::Typing(tries_left);
+        Progress::AskPin(PinQuestion {
+            proven: self.proven.cloned(),
+            tries_left,
+            shortest: self.info.min_pin_length,
+            wrong_before: self.wrong_before,
+        })
     }
 
     fn agree(&mut self, stage: Stage) -> Progress {
@@ -402,7 +416,10 @@ pub enum CannotVerify {
     /// The person gave no PIN, or may not try another.
     NoPin(NoPin),
     /// Its PIN has one try left, which is not risked.
-    LastTry,
+    LastTry {
+        /// Whether the one before it has just been used up.
+        wrong_before: bool,
+    },
     /// Three wrong PINs: it takes none before it was unplugged.
     PinAuthBlocked,
     /// All tries are used up.
@@ -468,10 +485,13 @@ impl fmt::Display for CannotVerify {
             Self::NothingSetUp => write!(f, "it has neither a PIN nor a fingerprint set up"),
             Self::BuiltInBlocked => write!(f, "it did not recognise its person, and has no PIN"),
             Self::NoPin(NoPin::NotGiven) => write!(f, "its PIN was not given"),
+            Self::NoPin(NoPin::NotAsked) => {
+                write!(f, "it wants its PIN before it shows that it is enrolled")
+            }
             Self::NoPin(NoPin::UsedUp) => write!(f, "no further PIN may be tried in this login"),
-            Self::LastTry => write!(f, "its PIN has one try left, which is not risked here"),
-            Self::PinAuthBlocked => Status::PinAuthBlocked.fmt(f),
-            Self::PinBlocked => Status::PinBlocked.fmt(f),
+            Self::LastTry { .. } => write!(f, "its PIN has one try left, which is not risked here"),
+            Self::PinAuthBlocked => write!(f, "too many wrong PINs in a row"),
+            Self::PinBlocked => write!(f, "all tries of its PIN are used up"),
             Self::PinChangeForced => write!(f, "its PIN must be changed first"),
             Self::Refused(status) => status.fmt(f),
             Self::Malformed(problem) => problem.fmt(f),

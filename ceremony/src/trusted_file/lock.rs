@@ -21,9 +21,9 @@ use crate::credential::{is_printable, printable};
 /// How often a held lock is tried again.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
-/// The most bytes that a holder's line can have: a number, and up to 400
+/// The most bytes that a holder's line can have: two numbers, and up to 400
 /// characters of words.
-const LONGEST_LINE: usize = 16 + 400 * 4;
+const LONGEST_LINE: usize = 48 + 400 * 4;
 
 /// An exclusive lock, held until dropped.
 ///
@@ -50,7 +50,8 @@ impl TrustedDir {
         self.lock_saying(name, patience, "")
     }
 
-    /// The same, with words of ours for whoever waits for it.
+    /// The same, with words of ours for whoever waits for it. Where there are
+    /// some and they cannot be written, there is no lock.
     pub(crate) fn lock_saying(
         &self,
         name: &str,
@@ -79,14 +80,20 @@ impl TrustedDir {
             }
             thread::sleep(left.min(TRY_AGAIN_AFTER));
         }
-        // Whose turn it is, for whoever waits. Best effort: on a full disk the
-        // lock is just as good without it.
+        // Whose turn it is, for whoever waits. One write: whoever reads meanwhile
+        // has all of it or nothing.
+        let line = format!("{} {words}\n", std::process::id());
         let _ = file.set_len(0);
-        if super::writing::may_grow().is_ok() {
-            // One write: whoever reads meanwhile has all of it or nothing.
-            let _ = file.write_all(format!("{} {words}\n", std::process::id()).as_bytes());
+        let written = super::writing::may_grow()
+            .and_then(|()| file.write_all(line.as_bytes()).map_err(|it| errno_of(&it)));
+        let lock = Lock { file };
+        match written {
+            // On a full disk a lock without words is just as good without them.
+            Err(errno) if !words.is_empty() => {
+                Err(CannotWrite::new(&path, Deed::Write, errno).into())
+            }
+            Err(_) | Ok(()) => Ok(lock),
         }
-        Ok(Lock { file })
     }
 
     /// Whoever can open a lock file can hold it for ever, so a directory for
