@@ -7,6 +7,9 @@ CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
 SHELL_FILES := .ci/run .ci/advisories .ci/prerequisites
 
+# What the bench plays with and judges by, beyond what building needs.
+BENCH_PACKAGES := binutils openssh-client util-linux bsdutils passwd login sudo fido2-tools libpam-u2f pamu2fcfg
+
 .PHONY: help demo check test build bench prerequisites
 
 help:
@@ -24,21 +27,24 @@ build: prerequisites
 
 # Built whole before it is run: the demonstration starts the bench's other programs.
 demo: build
+	@.ci/prerequisites $(BENCH_PACKAGES)
 	cargo build --locked -p tests
 	@cargo run --locked --quiet -p tests --bin demo
 
 # The second build of the bench has keys that check fingerprints.
 test: build
+	@.ci/prerequisites $(BENCH_PACKAGES)
 	cargo test --locked --workspace
 	cargo test --locked -p tests --features built-in-uv --test built_in_uv
 
 # Needs more than the rest, and only here: valgrind, and what it reads libc's symbols from.
 bench: build
-	@.ci/prerequisites valgrind libc6-dbg
+	@.ci/prerequisites $(BENCH_PACKAGES) valgrind libc6-dbg
 	cargo build --locked -p tests
 	@cargo run --locked --quiet -p tests --bin bench
 
 check: prerequisites $(CARGO_DENY)
+	@.ci/prerequisites shellcheck
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked -p tests --features built-in-uv --all-targets -- -D warnings
@@ -46,8 +52,8 @@ check: prerequisites $(CARGO_DENY)
 	shellcheck $(SHELL_FILES)
 	$(CARGO_DENY) --locked check bans licenses sources
 	.ci/advisories $(CARGO_DENY)
-	@echo "crates that the module would link twice:"
-	@! cargo tree --locked -p pam-passkey -e normal,no-proc-macro --duplicates | grep .
+	@twice=$$(cargo tree --locked -p pam-passkey -e normal,no-proc-macro --duplicates 2>/dev/null); \
+	echo "crates that the module would link twice: $${twice:-none}"; test -z "$$twice"
 
 prerequisites:
 	@.ci/prerequisites

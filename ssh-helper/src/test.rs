@@ -66,6 +66,10 @@ pub(crate) fn test(wanted: &cli::Test, screen: &mut Screen) -> Result<(), Failur
     for line in description(&approved) {
         screen.result(&line)?;
     }
+    screen.result(&format!(
+        "That is enough for {}.",
+        printable(&wanted.service, 64)
+    ))?;
     if let Some(path) = &wanted.receipt {
         write_receipt(approved, path)?;
         screen.say(&format!("Receipt written to {}.", path.display()));

@@ -212,6 +212,7 @@ Smallest and largest of {RUNS} runs; they differ because no two signatures are a
 The first two rows are what `valgrind --tool=callgrind --toggle-collect=pam_sm_authenticate --dump-before=write` collects in a host that does nothing but log in: everything between entry and return of `pam_sm_authenticate`, libraries included, the kernel not.
 The first row ends where `write` is entered for the first time, which is for the first packet.
 The third is the host from its start to its end without `--toggle-collect`, less the same host with `pam_permit.so`: what the dynamic linker does for a module and its libraries comes on top.
+A login with a PIN is not measured here.
 Heap is \"At t-gmax\" of `valgrind --tool=dhat`, less the same with `pam_permit.so`.
 The bench's preloaded library answers ioctls in the kernel's place; what its calls cost is taken out of the instructions, not out of the heap.
 ",

@@ -78,6 +78,8 @@ The credential that wins is the last in the file, and its key the last that was 
 A mouse is plugged in, too.
 Beside other keys, the winning one is touched 0.7 s after it begins to blink, when all have been asked.
 The others are not touched; but pam_u2f asks one key after the other, and each would keep it for 30 s, so in its logins they deny the touch at once.
+The 32-byte ids are those of credentials made with `passkey enroll --discoverable`, which cost a slot on the key; without the option, this firmware makes the long ones, and other firmware ids of 16 to 304 bytes.
+\"With PIN\" takes one message more than pam_u2f: the key says how many tries are left before its PIN is asked for.
 \"With PIN\" is `user_verification = \"required\"` here and `pamu2fcfg -N` there, and a key on which a PIN is set.
 
 pam_u2f has credentials made by `pamu2fcfg` and this line, in which `max_devices` stands because a line of 24 such credentials is too long for its buffer otherwise:

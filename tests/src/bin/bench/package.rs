@@ -140,6 +140,8 @@ pub(crate) fn table(packages: &[Package; 2]) -> String {
 The files are stripped, as they are installed: `target/release/libpam_passkey.so` and `passkey`; `pam_u2f.so` and `pamu2fcfg`.
 NEEDED is what `objdump -p` shows.
 Brought into the host is what `ldd` lists for the module and not for libpam itself, which every host has loaded.
+Sizes differ by some thousand bytes from machine to machine, since panic messages hold the paths of crates.
+Most of what pam_u2f brings is libcrypto, which other programs on a machine may have loaded as well.
 Crates are the lines of this command, two of them (`pam-passkey` and `ceremony`) of this repository; what runs only at compile time is not among them:
 
     cargo {command} | sort -u
