@@ -73,7 +73,7 @@ pub fn register(
             Some((_, Waited::Others)) => Refused::Busy,
             Some((_, Waited::Person)) | None => Refused::TimedOut,
         }),
-        Err(Lost::GaveUp(_)) => Err(Refused::CannotVerify(CannotVerify::NoPin(NoPin::NotGiven))),
+        Err(Lost::GaveUp(..)) => Err(Refused::CannotVerify(CannotVerify::NoPin(NoPin::NotGiven))),
         Err(Lost::Interrupted) => Err(Refused::Interrupted),
         Err(Lost::System(problem)) => Err(Refused::Faulty(problem.desc().to_owned())),
         Err(Lost::AllDropped(out)) => Err(match out.into_iter().next() {

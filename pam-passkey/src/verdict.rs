@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use ceremony::account::{Account, NoAccount};
 use ceremony::authentication::{Approval, Refused};
 use ceremony::authenticator::NoPin;
-use ceremony::authenticator::hidraw::FoundKey;
 use ceremony::authenticator::verification::CannotVerify;
 use ceremony::challenge::NoChallenge;
 use ceremony::credential::{CredentialName, printable};
@@ -281,7 +280,7 @@ fn no_account(asked: &str, problem: &NoAccount) -> Verdict {
 }
 
 /// What is said of a key that could not verify its person.
-fn not_verified(key: &FoundKey, why: &CannotVerify) -> String {
+fn not_verified(key: &str, why: &CannotVerify) -> String {
     match why {
         CannotVerify::NothingSetUp => format!(
             "A PIN or fingerprint is required here, and {key} has none set up. \
@@ -388,19 +387,24 @@ fn refused_verdict(account: &Account, refused: &Refused) -> Verdict {
             "The request was denied on the security key.".to_owned(),
             format!("denied on {key}"),
         ),
-        Refused::GaveUp(key) => (
-            PAM_AUTH_ERR,
-            Level::Info,
-            format!("No PIN was given for {key}."),
-            format!("no PIN was given for {key}"),
-        ),
-        Refused::CannotVerify(key, why) => (
+        Refused::CannotVerify {
+            key,
+            credential,
+            why,
+        } => (
             match why {
                 CannotVerify::NoPin(NoPin::UsedUp) => PAM_MAXTRIES,
                 _ => PAM_AUTH_ERR,
             },
-            Level::Warning,
-            not_verified(key, why),
+            match why {
+                CannotVerify::NoPin(NoPin::NotGiven) => Level::Info,
+                _ => Level::Warning,
+            },
+            match credential {
+                // By the name it has here, as it was asked for.
+                Some(name) => not_verified(&format!("\"{name}\""), why),
+                None => not_verified(&key.to_string(), why),
+            },
             format!("user verification is required and {key} gave none: {why}"),
         ),
         Refused::Invalid(key, refusal) => (

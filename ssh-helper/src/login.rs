@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ceremony::account::Account;
 use ceremony::assertion::{Candidate, Refusal};
 use ceremony::authentication::{self, Approval, Refused, Terms};
+use ceremony::authenticator::NoPin;
 use ceremony::authenticator::interruption::Interruption;
 use ceremony::authenticator::race::{Course, Field};
 use ceremony::authenticator::verification::CannotVerify;
@@ -187,8 +188,12 @@ impl<'a> Login<'a> {
                 format!("{key} wants its PIN before it shows that it is enrolled"),
                 "if it is yours, remove it with `passkey remove` and enrol it again".to_owned(),
             ),
-            Refused::GaveUp(key) => not_typed(key, again),
-            Refused::CannotVerify(key, why) => (
+            Refused::CannotVerify {
+                key,
+                why: CannotVerify::NoPin(NoPin::NotGiven),
+                ..
+            } => not_typed(key, again),
+            Refused::CannotVerify { key, why, .. } => (
                 format!("a PIN or fingerprint is required, and {key} gave none: {why}"),
                 match why {
                     CannotVerify::NothingSetUp => format!(

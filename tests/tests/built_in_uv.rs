@@ -216,7 +216,7 @@ fn somebody_elses_finger_lets_nobody_in() {
     let login = machine.login("sudo", "alice").answers(["2468"]).run();
     assert_eq!(login.code(), Pam::AuthErr, "{login:#?}");
     assert_eq!(questions(&login), 0);
-    let sentence = "\"Bio\" (/dev/hidraw0) did not recognise you, and has no PIN to ask for.";
+    let sentence = "\"blue key\" did not recognise you, and has no PIN to ask for.";
     assert!(login.said().contains(sentence), "{login:#?}");
     assert_eq!(key.uv_tries_left(), 5, "a login tries three times");
 }

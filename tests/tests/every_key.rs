@@ -168,8 +168,7 @@ fn no_kind_is_asked_for_a_pin_that_is_not_enrolled_or_has_none() {
         machine.enroll(&plain, "bob", "plain key", &[]);
         machine.policy("user_verification = \"required\"\n");
         let login = machine.login("sudo", "bob").answers([PIN]).run();
-        let sentence =
-            "\"Plain\" (/dev/hidraw0) has none set up. Set a PIN on it, or use another key.";
+        let sentence = "\"plain key\" has none set up. Set a PIN on it, or use another key.";
         assert_outcome(kind, &login, Pam::AuthErr, sentence);
         assert!(questions(&login).is_empty(), "{kind}");
     }
@@ -367,7 +366,7 @@ fn a_pin_that_must_be_changed_is_not_asked_for() {
         .posing_as(Profile::fido_2_1().force_pin_change());
     let forced = machine.plug_in(forced);
     let login = machine.login("sudo", "alice").answers([PIN]).run();
-    let sentence = "The PIN of \"Blue\" (/dev/hidraw0) must be changed first.";
+    let sentence = "The PIN of \"blue key\" must be changed first.";
     assert_outcome("", &login, Pam::AuthErr, sentence);
     assert!(questions(&login).is_empty());
     assert_eq!(forced.pin_tries_left(), 8);
@@ -397,8 +396,7 @@ fn two_tries_are_asked_for_and_one_is_not() {
             .answers(["wrong pin", PIN])
             .run();
         assert_eq!(questions(&login).len(), asked, "{login:#?}");
-        let sentence =
-            "The PIN of \"Blue\" (/dev/hidraw0) has one try left, which is not risked here.";
+        let sentence = "The PIN of \"blue key\" has one try left, which is not risked here.";
         assert_outcome("", &login, Pam::AuthErr, sentence);
         assert_eq!(blue.pin_tries_left(), 1);
     }
@@ -407,8 +405,7 @@ fn two_tries_are_asked_for_and_one_is_not() {
     machine.enroll_with_pin(&blue, "alice", "blue key", PIN);
     blue.set_pin_tries_left(0);
     let login = machine.login("sudo", "alice").answers([PIN]).run();
-    let sentence =
-        "The PIN of \"Blue\" (/dev/hidraw0) is blocked: only a reset helps, which erases the key.";
+    let sentence = "The PIN of \"blue key\" is blocked: only a reset helps, which erases the key.";
     assert_outcome("", &login, Pam::AuthErr, sentence);
 }
 

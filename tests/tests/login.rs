@@ -459,7 +459,7 @@ fn where_verification_is_required_a_touch_is_not_enough() {
     assert_outcome(
         &login,
         Pam::AuthErr,
-        "A PIN or fingerprint is required here, and \"Bench Key\" (/dev/hidraw0) has none set up.",
+        "A PIN or fingerprint is required here, and \"blue key\" has none set up.",
     );
 }
 

@@ -301,7 +301,12 @@ impl<'a> Asking<'_, 'a> {
             Progress::Chosen => Step::Chosen,
             Progress::AskPin(question) => Step::AskPin(question),
             Progress::Verified(authorization) => self.sign(0, Some(authorization)),
-            Progress::Failed(why) => Step::Drop(KeyRefusal::CannotVerify(why)),
+            Progress::Failed(why) => {
+                let proven = self
+                    .proven
+                    .map(|candidate| candidate.credential.name.clone());
+                Step::Drop(KeyRefusal::CannotVerify(proven, why))
+            }
         }
     }
 
@@ -613,7 +618,10 @@ mod tests {
         let probe = asked(liar.answered(Ok(&info(&[], 8))));
         assert!(matches!(
             liar.answered(Ok(&silent_answer(1, &credentials[0], &probe))),
-            Step::Drop(KeyRefusal::CannotVerify(CannotVerify::NothingSetUp))
+            Step::Drop(KeyRefusal::CannotVerify(
+                Some(_),
+                CannotVerify::NothingSetUp
+            ))
         ));
     }
 }

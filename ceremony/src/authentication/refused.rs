@@ -4,11 +4,13 @@
 use std::fmt;
 
 use crate::assertion;
+use crate::authenticator::NoPin;
 use crate::authenticator::ctap2::{self, Status};
 use crate::authenticator::ctaphid::Fault;
 use crate::authenticator::hidraw::FoundKey;
 use crate::authenticator::race::{Lost, Out, Waited};
 use crate::authenticator::verification::CannotVerify;
+use crate::credential::CredentialName;
 
 /// Why one key is out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +26,9 @@ pub enum KeyRefusal {
     /// It wants its PIN before it shows that it is enrolled, and no enrolled key
     /// is known to do so.
     Unproven,
-    /// User verification is required, and came to nothing.
-    CannotVerify(CannotVerify),
+    /// User verification is required, and came to nothing on the key of this
+    /// credential, where it has shown it.
+    CannotVerify(Option<CredentialName>, CannotVerify),
     /// It answered with a status that ends the request.
     Failed(Status),
     /// Its answer is not well-formed.
@@ -42,7 +45,8 @@ impl From<Status> for KeyRefusal {
             Status::NoCredentials | Status::InvalidCredential => Self::NoCredential,
             Status::OperationDenied => Self::Denied,
             Status::UserActionTimeout | Status::ActionTimeout => Self::TimedOut,
-            other => CannotVerify::of(other).map_or(Self::Failed(other), Self::CannotVerify),
+            other => CannotVerify::of(other)
+                .map_or(Self::Failed(other), |why| Self::CannotVerify(None, why)),
         }
     }
 }
@@ -57,7 +61,7 @@ impl fmt::Display for KeyRefusal {
             Self::TimedOut => Status::UserActionTimeout.fmt(f),
             Self::OnlyU2f => Fault::OnlyU2f.fmt(f),
             Self::Unproven => write!(f, "it wants its PIN before it shows that it is enrolled"),
-            Self::CannotVerify(why) => why.fmt(f),
+            Self::CannotVerify(_, why) => why.fmt(f),
             Self::Failed(status) => status.fmt(f),
             Self::Malformed(problem) => problem.fmt(f),
             Self::Invalid(refusal) => refusal.fmt(f),
@@ -88,10 +92,15 @@ pub enum Refused {
     Unproven(FoundKey),
     /// The person said no on the key.
     Denied(FoundKey),
-    /// The person gave no PIN for this key.
-    GaveUp(FoundKey),
-    /// User verification is required, and came to nothing on this key.
-    CannotVerify(FoundKey, CannotVerify),
+    /// User verification is required, and came to nothing.
+    CannotVerify {
+        /// On this key.
+        key: FoundKey,
+        /// Whose credential this is, where it has shown it.
+        credential: Option<CredentialName>,
+        /// Why.
+        why: CannotVerify,
+    },
     /// An assertion was not accepted.
     Invalid(FoundKey, assertion::Refusal),
     /// The key failed, in its own words.
@@ -106,10 +115,10 @@ impl Refused {
     /// The greater speaks for all.
     fn weight(&self) -> u8 {
         match self {
-            Self::Interrupted | Self::GaveUp(_) => 9,
+            Self::Interrupted => 9,
             Self::Invalid(..) => 8,
             Self::Denied(_) => 7,
-            Self::CannotVerify(..) => 6,
+            Self::CannotVerify { .. } => 6,
             Self::TimedOut(_) | Self::Busy(_) | Self::NotAnswering(_) => 5,
             Self::Faulty(..) => 4,
             Self::WrongKey(_) | Self::Unproven(_) => 3,
@@ -125,7 +134,11 @@ impl Refused {
             Out::Dropped(KeyRefusal::TimedOut) => Self::TimedOut(key),
             Out::Dropped(KeyRefusal::OnlyU2f) | Out::Fault(Fault::OnlyU2f) => Self::OnlyU2f(key),
             Out::Dropped(KeyRefusal::Unproven) => Self::Unproven(key),
-            Out::Dropped(KeyRefusal::CannotVerify(why)) => Self::CannotVerify(key, why),
+            Out::Dropped(KeyRefusal::CannotVerify(credential, why)) => Self::CannotVerify {
+                key,
+                credential,
+                why,
+            },
             Out::Dropped(KeyRefusal::Invalid(refusal)) => Self::Invalid(key, refusal),
             other => {
                 let why = other.to_string();
@@ -148,7 +161,11 @@ impl From<Lost<KeyRefusal>> for Refused {
         match lost {
             Lost::NoKey => Self::NoKey,
             Lost::NoAccess(key) => Self::NoAccess(key),
-            Lost::GaveUp(key) => Self::GaveUp(key),
+            Lost::GaveUp(key, credential) => Self::CannotVerify {
+                key,
+                credential,
+                why: CannotVerify::NoPin(NoPin::NotGiven),
+            },
             Lost::Interrupted => Self::Interrupted,
             Lost::System(problem) => Self::System(problem.desc().to_owned()),
             Lost::TimedOut(keys) => keys

@@ -21,6 +21,7 @@ use super::dialogue::Dialogue;
 use super::hidraw::{self, CannotOpen, FoundKey, Watch};
 use super::interaction::{Interaction, NoPin, Notice, PinQuestion};
 use super::interruption::Interruption;
+use crate::credential::CredentialName;
 
 /// How long a key that is ready for its PIN waits for others that are still at
 /// work. One that hangs must not keep the others.
@@ -59,8 +60,9 @@ pub enum Lost<D> {
     TimedOut(Vec<(FoundKey, Waited)>),
     /// Every key is out, for its own reason. Never empty.
     AllDropped(Vec<(FoundKey, Out<D>)>),
-    /// The person gave no PIN for this key, and so gave up.
-    GaveUp(FoundKey),
+    /// The person gave no PIN for this key, which has shown this credential, and
+    /// so gave up.
+    GaveUp(FoundKey, Option<CredentialName>),
     /// A signal asks this process to stop.
     Interrupted,
     /// The operating system refused what a race needs.
@@ -387,7 +389,7 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
         // Who types nothing for a key of theirs gives up; who types nothing for
         // one that has not shown to be theirs is right, and the others go on.
         if matches!(pin, Err(NoPin::NotGiven)) && question.proven.is_some() {
-            return Some(Err(Lost::GaveUp(key.clone())));
+            return Some(Err(Lost::GaveUp(key.clone(), question.proven.clone())));
         }
         // Nobody has looked meanwhile.
         self.look_for_keys();
