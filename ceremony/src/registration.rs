@@ -259,7 +259,10 @@ impl<'w> Making<'w> {
             Some(Progress::Chosen) => Step::Chosen,
             Some(Progress::AskPin(question)) => Step::AskPin(question),
             Some(Progress::Verified(authorization)) => self.make(Some(&authorization)),
-            Some(Progress::Failed(why)) => Step::Drop(Refused::CannotVerify(why)),
+            Some(Progress::Failed(why)) => Step::Drop(match why.by_the_person() {
+                Some(status) => Refused::from(status),
+                None => Refused::CannotVerify(why),
+            }),
             None => Step::Drop(Refused::Faulty("it answered what nobody asked".to_owned())),
         }
     }

@@ -443,6 +443,26 @@ fn a_busy_key_keeps_no_other_from_its_pin() {
 }
 
 #[test]
+fn a_choice_denied_on_one_key_leaves_it_to_the_other() {
+    let machine = machine("required");
+    let blue = machine.plug_in(VirtualKey::named("Blue").with_pin(PIN));
+    machine.enroll_with_pin(&blue, "alice", "blue key", PIN);
+    let blue = blue.unplug();
+    let spare = machine.plug_in(VirtualKey::named("Spare").with_pin(PIN));
+    machine.enroll_with_pin(&spare, "alice", "spare key", PIN);
+    let blue = machine.plug_in(blue);
+    blue.presence(Presence::Deny);
+    spare.presence(Presence::after_ms(300));
+    let login = machine.login("sudo", "alice").answers([PIN]).run();
+    assert_outcome("", &login, Pam::Success, "PIN of \"spare key\"");
+    spare.presence(Presence::Deny);
+    let login = machine.login("sudo", "alice").answers([PIN]).run();
+    let sentence = "The request was denied on the security key.";
+    assert_outcome("", &login, Pam::AuthErr, sentence);
+    assert!(questions(&login).is_empty(), "{login:#?}");
+}
+
+#[test]
 fn different_kinds_in_one_machine_are_asked_each_in_its_own_way() {
     let machine = machine("required");
     let kinds = [

@@ -302,6 +302,9 @@ impl<'a> Asking<'_, 'a> {
             Progress::AskPin(question) => Step::AskPin(question),
             Progress::Verified(authorization) => self.sign(0, Some(authorization)),
             Progress::Failed(why) => {
+                if let Some(status) = why.by_the_person() {
+                    return Step::Drop(KeyRefusal::from(status));
+                }
                 let proven = self
                     .proven
                     .map(|candidate| candidate.credential.name.clone());

@@ -262,11 +262,6 @@ impl<'a> Verification<'a> {
         }
     }
 
-    /// The credential that the key has shown to hold.
-    pub fn proven(&self) -> Option<&'a CredentialName> {
-        self.proven
-    }
-
     /// Whether the key can be asked for a PIN; if not, `otherwise` is why.
     fn turn_to_pin(&mut self, otherwise: CannotVerify) -> Progress {
         let options = self.info.options;
@@ -435,6 +430,19 @@ pub enum CannotVerify {
 }
 
 impl CannotVerify {
+    /// The status, where it is one about the person at the key and not about
+    /// verification: they said no, or did nothing.
+    pub fn by_the_person(self) -> Option<Status> {
+        match self {
+            Self::Refused(
+                status @ (Status::OperationDenied
+                | Status::UserActionTimeout
+                | Status::ActionTimeout),
+            ) => Some(status),
+            _ => None,
+        }
+    }
+
     /// The same where `status` can only be about verification, in answer to
     /// whatever request.
     pub fn of(status: Status) -> Option<Self> {
