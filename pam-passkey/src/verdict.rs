@@ -320,6 +320,10 @@ fn not_verified(key: &str, why: &CannotVerify) -> String {
     }
 }
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "a table: one match, so that no outcome is forgotten"
+)]
 fn refused_verdict(account: &Account, refused: &Refused) -> Verdict {
     use PamResultCode::{
         PAM_ABORT, PAM_AUTH_ERR, PAM_AUTHINFO_UNAVAIL, PAM_MAXTRIES, PAM_SERVICE_ERR,
