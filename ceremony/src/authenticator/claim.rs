@@ -150,7 +150,7 @@ mod tests {
         let key = FoundKey::imagined(3);
         let now = since_boot();
         assert!(now > 2 * GRACE, "this machine has only just booted");
-        for (until, over) in [(now - GRACE, true), (now + MINUTE, false)] {
+        for (until, over) in [(now.saturating_sub(GRACE), true), (now + MINUTE, false)] {
             let _lock = first.claim_until(&key, until);
             let claimed = second.claim(&key, MINUTE);
             assert_eq!(matches!(claimed, Claimed::Overdue), over, "{claimed:?}");
