@@ -418,6 +418,7 @@ mod tests {
     use crate::credential::Credential;
     use crate::policy::{CounterRule, SyncedCredentials};
     use crate::public_key::Algorithm;
+    use crate::relying_party::RelyingPartyId;
     use crate::test_key::TestKey;
 
     const TOUCH: Terms = Terms {
@@ -448,10 +449,15 @@ mod tests {
 
     /// What the key of `seed` answers to a probe, by its own or a stolen name.
     fn silent_answer(seed: u8, claimed: &Credential, message: &[u8]) -> Vec<u8> {
+        answer(seed, 0, claimed, message)
+    }
+
+    /// The same, with these flags.
+    fn answer(seed: u8, flags: u8, claimed: &Credential, message: &[u8]) -> Vec<u8> {
         let key = TestKey::new(Algorithm::Es256, seed);
         let at = message.windows(3).position(|part| part == b"\x02\x58\x20");
         let hash = &message[at.unwrap() + 3..][..32];
-        let assertion = key.assert(&key.data(0, 1), hash.try_into().unwrap());
+        let assertion = key.assert(&key.data(flags, 1), hash.try_into().unwrap());
         let mut data = Vec::new();
         let mut e = minicbor::Encoder::new(&mut data);
         e.map(3).unwrap().u8(1).unwrap().map(2).unwrap();
@@ -482,6 +488,16 @@ mod tests {
             "a probe signs no envelope, a request does"
         );
         silent
+    }
+
+    /// Whether a request makes the key verify its person by itself.
+    fn verifies(message: &[u8]) -> bool {
+        !is_probe(message) && message.ends_with(b"\x05\xa1\x62uv\xf5")
+    }
+
+    /// Whether a request asks for the credential of `seed`.
+    fn holds(message: &[u8], seed: u8) -> bool {
+        message.windows(16).any(|part| part == [seed; 16])
     }
 
     fn credentials(many: u8) -> Vec<Credential> {
@@ -614,7 +630,15 @@ mod tests {
         assert!(is_probe(&probe));
         let ready = asking.answered(Ok(&silent_answer(1, &credentials[0], &probe)));
         assert!(matches!(ready, Step::Ready));
+        // One that says so beforehand is not asked in vain.
+        let several = self::credentials(9);
+        let candidates = uncounted(&several);
+        let mut nine = Asking::new(&candidates, HASH, &TOUCH);
+        nine.begin();
+        let always = info(&["alwaysUv", "clientPin"], 9);
+        assert!(is_probe(&asked(nine.answered(Ok(&always)))));
         // It cannot go round in a circle.
+        let candidates = uncounted(&credentials);
         let mut liar = Asking::new(&candidates, HASH, &TOUCH);
         liar.begin();
         liar.answered(Err(Status::PuatRequired));
@@ -625,6 +649,137 @@ mod tests {
                 Some(_),
                 CannotVerify::NothingSetUp
             ))
+        ));
+    }
+
+    #[test]
+    fn only_a_key_that_refuses_silence_is_asked_for_its_pin_unproven() {
+        let credentials = credentials(2);
+        let candidates = uncounted(&credentials);
+        let refusing = |status| {
+            let mut asking = Asking::new(&candidates, HASH, &VERIFIED);
+            asking.begin();
+            asking.answered(Ok(&info(&["clientPin"], 8)));
+            asking.answered(Err(status))
+        };
+        for status in [
+            Status::PuatRequired,
+            Status::UnsupportedOption,
+            Status::InvalidOption,
+            Status::UpRequired,
+        ] {
+            assert!(matches!(refusing(status), Step::Ready), "{status}");
+        }
+        for status in [
+            Status::OperationDenied,
+            Status::NotAllowed,
+            Status::InvalidCommand,
+            Status::Other,
+            Status::Unknown(0xf2),
+        ] {
+            assert!(matches!(refusing(status), Step::Drop(_)), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_refuses_silence_is_not_verified_where_a_touch_is_enough() {
+        let credentials = credentials(9);
+        let candidates = uncounted(&credentials);
+        let mut asking = Asking::new(&candidates, HASH, &TOUCH);
+        asking.begin();
+        asking.answered(Ok(&info(&["clientPin"], 4)));
+        let touch = asked(asking.answered(Err(Status::UpRequired)));
+        assert!(!is_probe(&touch) && holds(&touch, 1));
+    }
+
+    #[test]
+    fn an_unproven_key_is_asked_for_credentials_that_hide_and_no_others() {
+        let mut credentials = credentials(2);
+        credentials[1].answers_silently = false;
+        let candidates = uncounted(&credentials);
+        let mut asking = Asking::new(&candidates, HASH, &TOUCH);
+        asking.begin();
+        asking.answered(Ok(&info(&["uv"], 8)));
+        let request = asked(asking.answered(Err(Status::NoCredentials)));
+        assert!(verifies(&request) && holds(&request, 2) && !holds(&request, 1));
+    }
+
+    #[test]
+    fn an_unproven_key_is_asked_chunk_by_chunk_for_one_relying_party() {
+        let mut credentials = credentials(2);
+        let mut renamed = TestKey::new(Algorithm::Es256, 3);
+        renamed.relying_party = RelyingPartyId::parse("pam://old-name").unwrap();
+        credentials.push(renamed.credential());
+        let candidates = uncounted(&credentials);
+        let mut asking = Asking::new(&candidates, HASH, &VERIFIED);
+        asking.begin();
+        asking.answered(Ok(&info(&["uv"], 1)));
+        let one = asked(asking.answered(Err(Status::PuatRequired)));
+        assert!(verifies(&one) && holds(&one, 1));
+        let two = asked(asking.answered(Err(Status::NoCredentials)));
+        assert!(verifies(&two) && holds(&two, 2));
+        // A token is good for one relying party.
+        assert!(matches!(
+            asking.answered(Err(Status::NoCredentials)),
+            Step::Drop(KeyRefusal::NoCredential)
+        ));
+    }
+
+    #[test]
+    fn a_key_that_takes_not_even_one_id_is_out() {
+        let credentials = credentials(1);
+        let candidates = uncounted(&credentials);
+        let mut asking = Asking::new(&candidates, HASH, &VERIFIED);
+        asking.begin();
+        asking.answered(Ok(&info(&["clientPin"], 8)));
+        assert!(matches!(
+            asking.answered(Err(Status::LimitExceeded)),
+            Step::Drop(KeyRefusal::Failed(Status::LimitExceeded))
+        ));
+    }
+
+    #[test]
+    fn no_two_silent_answers_are_made_over_the_same_bytes() {
+        let credentials = credentials(1);
+        let candidates = uncounted(&credentials);
+        let probe = || {
+            let mut asking = Asking::new(&candidates, HASH, &VERIFIED);
+            asking.begin();
+            asked(asking.answered(Ok(&info(&["clientPin"], 8))))
+        };
+        assert_ne!(probe(), probe());
+    }
+
+    #[test]
+    fn a_key_that_was_to_verify_its_person_and_did_not_lets_nobody_in() {
+        let credentials = credentials(1);
+        let candidates = uncounted(&credentials);
+        for (flags, verified) in [(0x01, false), (0x05, true)] {
+            let mut asking = Asking::new(&candidates, HASH, &VERIFIED);
+            asking.begin();
+            let probe = asked(asking.answered(Ok(&info(&["uv"], 8))));
+            let proof = silent_answer(1, &credentials[0], &probe);
+            let request = asked(asking.answered(Ok(&proof)));
+            assert!(verifies(&request));
+            match asking.answered(Ok(&answer(1, flags, &credentials[0], &request))) {
+                Step::Win(_) => assert!(verified),
+                Step::Drop(KeyRefusal::Invalid(Refusal::NotVerified)) => assert!(!verified),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_whose_versions_hold_no_fido2_is_out() {
+        let credentials = credentials(1);
+        let candidates = uncounted(&credentials);
+        let mut asking = Asking::new(&candidates, HASH, &VERIFIED);
+        asking.begin();
+        let mut data = b"\xa2\x01\x81\x66U2F_V2\x03\x50".to_vec();
+        data.extend([0; 16]);
+        assert!(matches!(
+            asking.answered(Ok(&data)),
+            Step::Drop(KeyRefusal::OnlyU2f)
         ));
     }
 }

@@ -190,4 +190,15 @@ pub(super) mod tests {
             [vec![1, 4], vec![2], vec![3]]
         );
     }
+
+    #[test]
+    fn no_request_is_longer_than_ctaphid_carries() {
+        let boastful = Info {
+            max_msg_size: usize::MAX,
+            max_credential_count_in_list: Some(3),
+            ..Info::default()
+        };
+        let limits = Limits::of(&boastful);
+        assert_eq!((limits.ids, limits.bytes), (3, LARGEST_MESSAGE));
+    }
 }

@@ -204,4 +204,38 @@ mod tests {
         ]);
         assert!(matches!(Refused::from(lost), Refused::Invalid(k, _) if k == key(1)));
     }
+
+    #[test]
+    fn a_pin_that_was_asked_for_in_vain_says_more_than_a_strange_key_and_less_than_a_no() {
+        let key = |number: u8| FoundKey::imagined(number);
+        let no_pin = || Out::Dropped(KeyRefusal::CannotVerify(CannotVerify::LastTry));
+        for (other, speaks) in [
+            (KeyRefusal::NoCredential, 0),
+            (KeyRefusal::OnlyU2f, 0),
+            (KeyRefusal::TimedOut, 0),
+            (KeyRefusal::Denied, 1),
+        ] {
+            let lost = Lost::AllDropped(vec![(key(0), no_pin()), (key(1), Out::Dropped(other))]);
+            match Refused::from(lost) {
+                Refused::CannotVerify(k, CannotVerify::LastTry) if speaks == 0 => {
+                    assert_eq!(k, key(0));
+                }
+                Refused::Denied(k) if speaks == 1 => assert_eq!(k, key(1)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn when_time_is_up_a_key_that_waits_for_its_person_speaks_for_all() {
+        use Waited::{Key, Others, Person};
+        let key = |number: u8| FoundKey::imagined(number);
+        let lost = |waited: &[Waited]| {
+            let keys = (0..).map(key).zip(waited.iter().copied());
+            Refused::from(Lost::<KeyRefusal>::TimedOut(keys.collect()))
+        };
+        assert!(matches!(lost(&[Key, Person, Others]), Refused::TimedOut(k) if k == key(1)));
+        assert!(matches!(lost(&[Key, Others]), Refused::Busy(k) if k == key(1)));
+        assert!(matches!(lost(&[Key]), Refused::NotAnswering(k) if k == key(0)));
+    }
 }
