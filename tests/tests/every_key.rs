@@ -354,6 +354,8 @@ fn a_u2f_key_is_recognised_named_and_not_used() {
         refused.stderr.contains("speaks only U2F, not FIDO2"),
         "{refused:#?}"
     );
+    let what_to_do = "take a key that says FIDO2 on its box";
+    assert!(refused.stderr.contains(what_to_do), "{refused:#?}");
 }
 
 #[test]
@@ -407,6 +409,7 @@ fn two_tries_are_asked_for_and_one_is_not() {
     let login = machine.login("sudo", "alice").answers([PIN]).run();
     let sentence = "The PIN of \"blue key\" is blocked: only a reset helps, which erases the key.";
     assert_outcome("", &login, Pam::AuthErr, sentence);
+    assert!(questions(&login).is_empty(), "{login:#?}");
 }
 
 #[test]

@@ -507,3 +507,159 @@ impl fmt::Display for CannotVerify {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A key with a PIN, of CTAP 2.0.
+    fn with_pin() -> Info {
+        let mut info = Info {
+            pin_uv_auth_protocol: Some(PinUvAuthProtocol::One),
+            ..Info::default()
+        };
+        info.versions.fido2 = true;
+        info.options.client_pin = true;
+        info
+    }
+
+    fn at<'a>(info: &Info, relying_party: &'a RelyingPartyId) -> Verification<'a> {
+        Verification::new(info, Permission::GetAssertion, relying_party, None)
+    }
+
+    fn laptop() -> RelyingPartyId {
+        RelyingPartyId::parse("pam://laptop").unwrap()
+    }
+
+    #[track_caller]
+    fn assert_failed(progress: &Progress, expected: CannotVerify) {
+        match progress {
+            Progress::Failed(why) => assert_eq!(*why, expected),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_pin_is_asked_for_where_two_tries_are_left_and_never_for_the_last_one() {
+        let laptop = laptop();
+        let counted = |answer: &[u8]| {
+            let mut verification = at(&with_pin(), &laptop);
+            assert!(matches!(verification.chosen(), Progress::Ask(_)));
+            verification.answered(Ok(answer))
+        };
+        assert!(matches!(
+            counted(&[0xa1, 3, 2]),
+            Progress::AskPin(PinQuestion { tries_left: 2, .. })
+        ));
+        assert_failed(&counted(&[0xa1, 3, 1]), CannotVerify::LastTry);
+        assert_failed(&counted(&[0xa1, 3, 0]), CannotVerify::PinBlocked);
+        // powerCycleState
+        assert_failed(
+            &counted(&[0xa2, 3, 5, 4, 0xf5]),
+            CannotVerify::PinAuthBlocked,
+        );
+        let unsaid = CannotVerify::Faulty("it does not say how many tries are left");
+        assert_failed(&counted(&[0xa0]), unsaid);
+    }
+
+    #[test]
+    fn a_pin_that_is_good_for_nothing_here_is_not_asked_for() {
+        let laptop = laptop();
+        let begun = |change: fn(&mut Info)| {
+            let mut info = with_pin();
+            change(&mut info);
+            at(&info, &laptop).begin()
+        };
+        assert!(matches!(begun(|_| ()), Progress::Ready));
+        for useless in [
+            |info: &mut Info| info.options.client_pin = false,
+            |info: &mut Info| info.options.no_mc_ga_permissions_with_client_pin = true,
+        ] {
+            assert_failed(&begun(useless), CannotVerify::NothingSetUp);
+        }
+        assert_failed(
+            &begun(|info| info.force_pin_change = true),
+            CannotVerify::PinChangeForced,
+        );
+    }
+
+    #[test]
+    fn a_protocol_that_is_not_ours_is_not_spoken() {
+        let laptop = laptop();
+        let mut info = with_pin();
+        info.pin_uv_auth_protocol = None;
+        let strange = CannotVerify::Faulty("it speaks no PIN protocol of ours");
+        assert_failed(&at(&info, &laptop).chosen(), strange);
+    }
+
+    #[test]
+    fn a_key_is_chosen_by_a_touch_and_by_nothing_else() {
+        let laptop = laptop();
+        let selected = |ctap2_1, answer| {
+            let mut info = with_pin();
+            info.versions.ctap2_1 = ctap2_1;
+            let mut verification = at(&info, &laptop);
+            match verification.choose() {
+                // authenticatorSelection, or an empty pinUvAuthParam
+                Progress::Ask(message) => assert_eq!(message[0], if ctap2_1 { 0x0b } else { 1 }),
+                other => panic!("{other:?}"),
+            }
+            verification.answered(answer)
+        };
+        let chosen = |progress| matches!(progress, Progress::Chosen);
+        assert!(chosen(selected(true, Ok(&[]))));
+        for touched in [
+            Status::PinInvalid,
+            Status::PinNotSet,
+            Status::PinAuthInvalid,
+        ] {
+            assert!(chosen(selected(false, Err(touched))), "{touched}");
+            assert!(!chosen(selected(true, Err(touched))), "{touched}");
+        }
+        for untouched in [
+            Status::OperationDenied,
+            Status::UserActionTimeout,
+            Status::InvalidCommand,
+        ] {
+            for ctap2_1 in [false, true] {
+                let refused = selected(ctap2_1, Err(untouched));
+                assert_failed(&refused, CannotVerify::Refused(untouched));
+            }
+        }
+        // A credential that nobody asked for.
+        assert!(!chosen(selected(false, Ok(&[]))));
+    }
+
+    #[test]
+    fn a_finger_is_tried_three_times_and_then_the_pin() {
+        let laptop = laptop();
+        let mut info = with_pin();
+        info.options.uv = true;
+        let mut verification = at(&info, &laptop);
+        assert!(matches!(verification.begin(), Progress::Verified(_)));
+        for _ in 0..2 {
+            let again = verification.built_in_refused(Status::UvInvalid);
+            assert!(matches!(again, Progress::Verified(_)), "{again:?}");
+        }
+        let pin = verification.built_in_refused(Status::UvInvalid);
+        assert!(matches!(pin, Progress::Ready), "{pin:?}");
+        for blocked in [Status::UvBlocked, Status::PuatRequired, Status::PinBlocked] {
+            let pin = at(&info, &laptop).built_in_refused(blocked);
+            assert!(matches!(pin, Progress::Ready), "{blocked}");
+        }
+        // Whoever said no on the key is not asked for its PIN.
+        for no in [Status::OperationDenied, Status::UserActionTimeout] {
+            assert_failed(
+                &at(&info, &laptop).built_in_refused(no),
+                CannotVerify::Refused(no),
+            );
+        }
+    }
+
+    #[test]
+    fn what_nobody_asked_for_leads_nowhere() {
+        let laptop = laptop();
+        let unasked = CannotVerify::Faulty("it answered what nobody asked");
+        assert_failed(&at(&with_pin(), &laptop).answered(Ok(&[0xa0])), unasked);
+    }
+}
