@@ -8,6 +8,8 @@
     reason = "also in a test's helpers"
 )]
 
+use std::fs::File;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use tests::login::LoggedIn;
@@ -104,6 +106,44 @@ fn nobody_is_told_to_touch_a_key_that_does_not_wait_for_it() {
     let login = machine.login("sudo", "alice").run();
     assert_eq!(login.code(), Pam::Success);
     assert_eq!(login.said(), "");
+}
+
+#[test]
+fn nobody_is_told_to_touch_a_key_that_says_it_is_at_work() {
+    let machine = Machine::lived_on();
+    drop(machine.enrolled("alice", "blue key", &[]));
+    machine.policy("user_verification = \"discouraged\"\ntimeout = 1\n");
+    let (cable, far_end) = tests::virtual_key::cable();
+    let _at_work = machine.plug_in_cable("At Work", cable);
+    std::thread::spawn(|| at_work_for_ever(File::from(far_end)));
+    let login = machine.login("sudo", "alice").run();
+    let sentence = "\"At Work\" (/dev/hidraw0) does not answer.";
+    assert_outcome(&login, Pam::AuthErr, sentence);
+    assert!(!login.said().contains("Touch"), "{login:#?}");
+}
+
+/// A key that opens a channel, and to whatever it is asked says `STATUS_PROCESSING`.
+fn at_work_for_ever(mut cable: File) {
+    let mut asked = [0; 64];
+    while let Ok(1..) = cable.read(&mut asked) {
+        let said = if asked[4] == 0x86 {
+            // INIT: the nonce, channel 1, versions, and that it speaks CBOR
+            [
+                &asked[..5],
+                &[0, 17],
+                &asked[7..15],
+                &[0, 0, 0, 1, 2, 0, 0, 0, 4],
+            ]
+            .concat()
+        } else {
+            vec![0, 0, 0, 1, 0xbb, 0, 1, 1]
+        };
+        let mut report = [0; 64];
+        report[..said.len()].copy_from_slice(&said);
+        if cable.write_all(&report).is_err() {
+            return;
+        }
+    }
 }
 
 #[test]
@@ -223,6 +263,11 @@ fn a_screen_locker_that_runs_as_the_user_needs_the_node_alone() {
     let opened = machine.login("kde", "alice").as_alice().run();
     assert_outcome(&opened, Pam::Success, "Touch \"blue key\" (30 s).");
     assert_logged(&opened, "a signature counter is not kept");
+    // Claims are root's alone; that is no reason to warn at every login.
+    assert!(
+        !opened.logged().contains("one login at a time"),
+        "{opened:#?}"
+    );
 
     machine.policy("user_verification = \"discouraged\"\ncounter = \"refuse\"\n");
     let uncounted = machine.login("kde", "alice").as_alice().run();

@@ -3,10 +3,12 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "also in a test's helpers")]
 
+use std::time::{Duration, Instant};
+
 use nix::sys::signal::Signal;
 use tests::login::LoggedIn;
 use tests::machine::{MODULE, PluggedIn};
-use tests::{Command, Machine, Pam, Presence, Style, VirtualKey};
+use tests::{Command, Machine, Pam, Presence, Profile, Style, VirtualKey};
 
 const PIN: &str = "2468";
 
@@ -143,7 +145,7 @@ fn three_wrong_pins_in_a_row_and_the_key_wants_to_be_unplugged() {
     assert_eq!(questions(&login).len(), 3, "{login:#?}");
     assert_eq!(codes(&login), [Pam::AuthErr; 3]);
     let sentence = "Too many wrong PINs. Unplug \"blue key\", plug it in and try again.";
-    assert!(login.said().contains(sentence), "{login:#?}");
+    assert_eq!(login.said().matches(sentence).count(), 3, "{login:#?}");
     let _blue = machine.plug_in(blue.unplug());
     let login = machine.login("sudo", "alice").answers([PIN]).run();
     assert_eq!(login.code(), Pam::Success, "{login:#?}");
@@ -292,7 +294,7 @@ fn the_deadline_stands_still_while_a_pin_is_typed() {
     let _blue = enrolled(&machine, "blue key");
     let mut login = machine.login("sudo", "alice").answers_later().start();
     login.wait_until_said("PIN of \"blue key\"");
-    std::thread::sleep(std::time::Duration::from_millis(2500));
+    std::thread::sleep(Duration::from_millis(2500));
     login.type_line(PIN);
     assert_eq!(login.finish().code(), Pam::Success);
 }
@@ -317,6 +319,63 @@ fn an_interrupted_wait_is_an_abort_the_key_goes_dark_and_the_signal_stays() {
         assert_eq!(login.code(), Pam::Abort, "{login:#?}");
         assert_eq!(login.report.pending, [signal.as_str()]);
         assert_eq!(blue.cancels(), 1);
+    }
+}
+
+#[test]
+fn a_prompt_for_a_pin_can_be_left_as_the_hosts_own_can() {
+    let machine = machine();
+    let blue = enrolled(&machine, "blue key");
+    let host = [
+        "pam-host",
+        "--aloud",
+        "--service",
+        "sudo",
+        "--user",
+        "alice",
+    ];
+    let left = machine.run(host).stdin_open().start();
+    left.wait_for_error("PIN of \"blue key\"");
+    left.signal(Signal::SIGINT);
+    // Its input stays open: the end of that would be an answer too.
+    let patience = Instant::now() + Duration::from_secs(10);
+    while !left.has_ended() {
+        assert!(Instant::now() < patience, "it waits for an answer");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let ended = left.finish();
+    assert_eq!(ended.signal(), Some(Signal::SIGINT as i32), "{ended:#?}");
+    assert_eq!(blue.pin_tries_left(), 8);
+
+    // Once it is typed the key is put out first, as before.
+    blue.presence(Presence::Never);
+    let touched = machine.run(host).stdin(format!("{PIN}\n")).start();
+    touched.wait_for_error("Touch \"blue key\"");
+    blue.forget_transactions();
+    touched.signal(Signal::SIGINT);
+    let ended = touched.finish();
+    assert_eq!(ended.signal(), Some(Signal::SIGINT as i32), "{ended:#?}");
+    assert_eq!(blue.cancels(), 1);
+}
+
+#[test]
+fn a_signal_that_came_while_a_pin_was_typed_is_an_abort_and_the_pin_is_not_sent() {
+    let machine = machine();
+    let blue = enrolled(&machine, "blue key");
+    for typed in [PIN, ""] {
+        let mut login = machine
+            .login("sudo", "alice")
+            .answers_later()
+            .interrupts_like_sudo()
+            .start();
+        login.wait_until_said("PIN of \"blue key\"");
+        blue.forget_transactions();
+        login.signal(Signal::SIGINT);
+        login.type_line(typed);
+        let login = login.finish();
+        assert_eq!(login.code(), Pam::Abort, "{typed:?}: {login:#?}");
+        assert_eq!(login.report.pending, ["SIGINT"]);
+        assert!(blue.commands().is_empty(), "{:?}", blue.commands());
     }
 }
 
@@ -364,7 +423,9 @@ fn one_ceremony_at_a_time_the_second_is_told_what_the_first_is_for() {
     // The touch goes to the first, and only then is the second one's turn.
     blue.presence(Presence::after_ms(0));
     assert_eq!(first.finish().code(), Pam::Success);
-    assert_eq!(second.finish().code(), Pam::Success);
+    let second = second.finish();
+    assert_eq!(second.code(), Pam::Success, "{second:#?}");
+    assert!(!second.said().contains("Plug in"), "{second:#?}");
 }
 
 #[test]
@@ -378,4 +439,101 @@ fn nothing_is_held_while_a_pin_is_typed() {
     first.type_line(PIN);
     let first = first.finish();
     assert_eq!(first.code(), Pam::Success, "{first:#?}");
+}
+
+#[test]
+fn a_key_is_left_to_whoever_took_it_while_its_pin_was_typed() {
+    let machine = machine();
+    let blue = enrolled(&machine, "blue key");
+    let mut login = machine.login("sudo", "alice").answers_later().start();
+    login.wait_until_said("PIN of \"blue key\"");
+    blue.forget_transactions();
+    // One that says nothing to the key: what it is answered would be read by both.
+    let other = "flock /var/lib/pam-passkey/keys/* -c 'echo taken; sleep 2'";
+    let other = machine.sh(other).on_a_terminal().start();
+    other.wait_for("taken");
+    login.type_line(PIN);
+    login.wait_until_said("Another program is using \"blue key\" (/dev/hidraw0): do not touch it.");
+    assert!(blue.commands().is_empty(), "{:?}", blue.commands());
+    other.finish().expect_success();
+    let login = login.finish();
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
+}
+
+#[test]
+fn a_key_that_stood_aside_goes_on_where_the_chosen_one_fails() {
+    let machine = machine();
+    machine.policy("user_verification = \"discouraged\"\ntimeout = 5\n");
+    let profile = Profile::fido_2_1().always_uv();
+    let strict = machine.plug_in(VirtualKey::named("Strict").posing_as(profile).with_pin(PIN));
+    machine.enroll_for(&strict, "alice", "strict key", PIN, &["--touch-only"]);
+    let strict = strict.unplug();
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    let strict = machine.plug_in(strict);
+    strict.set_pin_tries_left(1);
+    blue.presence(Presence::after_ms(1500));
+    let login = machine.login("sudo", "alice").run();
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
+    assert!(login.logged().contains("accepted key=\"blue key\""));
+    // One waits for its touch, so the other is not taken for the one that is meant.
+    assert!(strict.commands().contains(&Command::Selection));
+    assert_eq!(blue.cancels(), 1);
+}
+
+#[test]
+fn a_key_that_never_answers_keeps_no_other_from_its_pin() {
+    let machine = machine();
+    machine.policy("timeout = 10\n");
+    let _blue = enrolled(&machine, "blue key");
+    let (cable, _far_end) = tests::virtual_key::cable();
+    let _mute = machine.plug_in_cable("Mute", cable);
+    let login = machine.login("sudo", "alice").answers([PIN]).run();
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
+}
+
+#[test]
+fn a_key_that_never_answers_is_named_and_nobody_is_blamed_for_not_touching_it() {
+    let machine = machine();
+    drop(enrolled(&machine, "blue key"));
+    machine.policy("timeout = 1\n");
+    let (cable, _far_end) = tests::virtual_key::cable();
+    let _mute = machine.plug_in_cable("Mute", cable);
+    let login = machine.login("sudo", "alice").answers([PIN]).run();
+    assert_eq!(login.code(), Pam::AuthErr, "{login:#?}");
+    let sentence = "\"Mute\" (/dev/hidraw0) does not answer. Unplug it, plug it in and try again.";
+    assert!(login.said().contains(sentence), "{login:#?}");
+}
+
+#[test]
+fn a_key_that_cannot_be_claimed_is_used_all_the_same_and_logged() {
+    let machine = machine();
+    let _blue = enrolled(&machine, "blue key");
+    // Others could hold such a lock.
+    let spoil = "chmod 666 /var/lib/pam-passkey/keys/*";
+    machine.sh(spoil).output().expect_success();
+    let login = machine.login("sudo", "alice").answers([PIN]).run();
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
+    let line = "key \"blue key\" (/dev/hidraw0) is not kept to one login at a time: ";
+    assert!(login.logged().contains(line), "{login:#?}");
+}
+
+#[test]
+fn a_signal_is_noticed_where_no_key_is_plugged_in() {
+    let machine = machine();
+    machine.policy("user_verification = \"discouraged\"\n");
+    drop(machine.enrolled("alice", "blue key", &[]));
+    let host = [
+        "pam-host",
+        "--aloud",
+        "--service",
+        "sudo",
+        "--user",
+        "alice",
+    ];
+    let host = machine.run(host).start();
+    host.wait_for_error("Plug in \"blue key\"");
+    host.signal(Signal::SIGINT);
+    let ended = host.finish();
+    assert_eq!(ended.signal(), Some(Signal::SIGINT as i32), "{ended:#?}");
+    assert!(ended.elapsed < Duration::from_secs(10), "{ended:#?}");
 }

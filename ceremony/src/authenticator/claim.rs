@@ -156,4 +156,20 @@ mod tests {
             assert_eq!(matches!(claimed, Claimed::Overdue), over, "{claimed:?}");
         }
     }
+
+    #[test]
+    fn what_a_request_says_is_shown_without_what_could_hide_or_move_it() {
+        let scratch = Scratch::new();
+        set_mode(scratch.path(), 0o700);
+        let words = "sudo: \u{1b}[2Jls\nRequested by root \u{202e}";
+        let claims = Claims::open_at(scratch.path(), me(), words).unwrap();
+        let key = FoundKey::imagined(1);
+        let _lock = claims.claim(&key, MINUTE);
+        match claims.claim(&key, MINUTE) {
+            Claimed::Theirs(Some(words)) => {
+                assert_eq!(words, "sudo: ?[2Jls?Requested by root ?");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
