@@ -401,3 +401,139 @@ impl fmt::Display for Refused {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_key::TestKey;
+
+    const HASH: [u8; 32] = [0x77; 32];
+
+    fn wanted<'a>(
+        relying_party: &'a RelyingPartyId,
+        exclude: &'a [&'a CredentialId],
+    ) -> Wanted<'a> {
+        Wanted {
+            relying_party,
+            user_name: "alice",
+            algorithm: Algorithm::Es256,
+            exclude,
+            discoverable: false,
+            user_verification: UserVerification::Discouraged,
+        }
+    }
+
+    fn making<'w>(wanted: &'w Wanted<'w>) -> Making<'w> {
+        Making {
+            wanted,
+            client_data_hash: HASH,
+            user_id: [0x11; 32],
+            info: None,
+            verification: None,
+            stage: Stage::Informing,
+        }
+    }
+
+    #[test]
+    fn a_key_that_can_verify_does_so_unless_it_and_the_credential_need_not() {
+        let laptop = RelyingPartyId::parse("pam://laptop").unwrap();
+        let touch_alone = wanted(&laptop, &[]);
+        let discoverable = Wanted {
+            discoverable: true,
+            ..touch_alone.clone()
+        };
+        let required = Wanted {
+            user_verification: UserVerification::Required,
+            ..touch_alone.clone()
+        };
+        let needed = |wanted: &Wanted<'_>, change: fn(&mut Info)| {
+            let mut info = Info::default();
+            change(&mut info);
+            making(wanted).needs_verification(&info)
+        };
+        assert!(!needed(&touch_alone, |_| ()));
+        assert!(needed(&required, |_| ()));
+        assert!(needed(&touch_alone, |it| it.options.always_uv = true));
+        assert!(needed(&touch_alone, |it| it.options.client_pin = true));
+        assert!(needed(&touch_alone, |it| it.options.uv = true));
+        let not_required = |it: &mut Info| {
+            it.options.client_pin = true;
+            it.options.make_cred_uv_not_rqd = true;
+        };
+        assert!(!needed(&touch_alone, not_required));
+        assert!(needed(&discoverable, not_required));
+        assert!(needed(&required, not_required));
+    }
+
+    #[test]
+    fn a_key_that_was_to_verify_its_person_and_did_not_is_not_enrolled() {
+        let key = TestKey::new(Algorithm::Es256, 1);
+        let touch_alone = wanted(&key.relying_party, &[]);
+        let required = Wanted {
+            user_verification: UserVerification::Required,
+            ..touch_alone.clone()
+        };
+        // UP and AT, without UV and with it.
+        let made = |flags| {
+            let mut made = key.data(flags, 0);
+            made.extend([0xaa; 16]);
+            made.extend([0, 48]);
+            made.extend([0xbb; 48]);
+            made.extend(key.cose_key());
+            let mut data = Vec::new();
+            let mut e = minicbor::Encoder::new(&mut data);
+            e.map(2).unwrap().u8(1).unwrap().str("none").unwrap();
+            e.u8(2).unwrap().bytes(&made).unwrap();
+            data
+        };
+        assert!(matches!(
+            making(&required).judge(&made(0x41)),
+            Step::Drop(Refused::NotVerified)
+        ));
+        for (wanted, flags) in [(&required, 0x45), (&touch_alone, 0x41)] {
+            assert!(matches!(making(wanted).judge(&made(flags)), Step::Win(_)));
+        }
+    }
+
+    #[test]
+    fn a_key_is_told_of_as_many_credentials_as_it_takes() {
+        let laptop = RelyingPartyId::parse("pam://laptop").unwrap();
+        let ids: Vec<CredentialId> = (1..=9)
+            .map(|seed| CredentialId::new(&[seed; 100]).unwrap())
+            .collect();
+        let exclude: Vec<&CredentialId> = ids.iter().collect();
+        let wanted = wanted(&laptop, &exclude);
+        let told = |most_ids, most_bytes| {
+            let mut making = making(&wanted);
+            making.info = Some(Info {
+                max_credential_count_in_list: most_ids,
+                max_msg_size: most_bytes,
+                ..Info::default()
+            });
+            let Step::Ask(message) = making.make(None) else {
+                panic!("a request");
+            };
+            assert!(message.len() <= most_bytes);
+            let ids = ids.iter().filter(|id| {
+                let id = id.as_bytes();
+                message.windows(id.len()).any(|part| part == id)
+            });
+            ids.count()
+        };
+        assert_eq!(told(None, 7609), 9);
+        assert_eq!(told(Some(4), 7609), 4);
+        assert!((1..9).contains(&told(None, 1024)));
+    }
+
+    #[test]
+    fn a_key_whose_versions_hold_no_fido2_makes_nothing() {
+        let laptop = RelyingPartyId::parse("pam://laptop").unwrap();
+        let wanted = wanted(&laptop, &[]);
+        let mut data = b"\xa2\x01\x81\x66U2F_V2\x03\x50".to_vec();
+        data.extend([0; 16]);
+        assert!(matches!(
+            making(&wanted).informed(&data),
+            Step::Drop(Refused::OnlyU2f)
+        ));
+    }
+}

@@ -178,4 +178,19 @@ mod tests {
         assert_eq!(talk.text(), "Plug in a key of alice (30 s).\n");
         assert_eq!(results.text(), "");
     }
+
+    #[test]
+    fn one_ceremony_tries_three_pins() {
+        let (mut screen, _, _) = recorded::screen();
+        let mut prompt = Prompt::new(&mut screen, Purpose::FirstLogin);
+        let question = PinQuestion {
+            proven: None,
+            tries_left: 8,
+            shortest: 4,
+            wrong_before: true,
+        };
+        prompt.pins = MOST_PINS;
+        let refused = prompt.ask_pin(&FoundKey::default(), &question);
+        assert_eq!(refused.unwrap_err(), NoPin::UsedUp);
+    }
 }

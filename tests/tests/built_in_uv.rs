@@ -193,6 +193,20 @@ fn where_the_finger_is_not_recognised_the_pin_is_asked_for_in_the_same_call() {
 }
 
 #[test]
+fn where_the_finger_is_not_recognised_at_enrolment_the_pin_is_asked_for() {
+    for profile in [Profile::fido_2_0(), Profile::fido_2_1()] {
+        let machine = Machine::lived_on();
+        machine.policy("user_verification = \"required\"\n");
+        let key = VirtualKey::named("Bio").posing_as(profile).with_pin("2468");
+        let key = machine.plug_in(key);
+        key.fingerprint(Fingerprint::DoesNotMatch);
+        machine.enroll_with_pin(&key, "alice", "blue key", "2468");
+        let login = machine.login("sudo", "alice").answers(["2468"]).run();
+        assert_eq!(login.code(), Pam::Success, "{login:#?}");
+    }
+}
+
+#[test]
 fn a_blocked_sensor_leads_to_the_pin_at_once() {
     for profile in [Profile::fido_2_0(), Profile::fido_2_1()] {
         let key = VirtualKey::named("Bio").posing_as(profile).with_pin("2468");

@@ -3,8 +3,11 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "also in a test's helpers")]
 
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
 use tests::machine::{ALICE_PASSWORD, BOB_PASSWORD, Finished, Run};
-use tests::{Attestation, Command, Machine, Pam, Presence, VirtualKey};
+use tests::{Attestation, Command, Machine, Pam, Presence, Profile, VirtualKey};
 
 const ALICE_FILE: &str = "/etc/pam-passkey/users/alice.toml";
 
@@ -357,6 +360,36 @@ fn of_several_keys_the_one_that_is_named_is_enrolled_and_the_others_are_not() {
 }
 
 #[test]
+fn who_plugs_theirs_in_while_several_are_named_gets_none_of_those_enrolled() {
+    let machine = machine();
+    let one = machine.plug_in(VirtualKey::named("One"));
+    let two = machine.plug_in(VirtualKey::named("Two"));
+    let mut enroll = by_alice(&machine, &["enroll", "--touch-only"]).start();
+    enroll.wait_for(HER_PASSWORD.0);
+    enroll.type_line(HER_PASSWORD.1);
+    enroll.wait_for("[1-2, nothing for none] ");
+    let mine = machine.plug_in(VirtualKey::named("Mine"));
+    enroll.type_line("2");
+    assert_refused(&machine, &enroll.finish(), "several keys could be meant: ");
+    assert_eq!(one.commands(), INTRODUCED);
+    assert_eq!(two.commands(), INTRODUCED);
+    assert!(mine.commands().is_empty());
+}
+
+#[test]
+fn a_key_that_never_answers_holds_no_enrolment_up() {
+    let machine = machine();
+    let (cable, _far_end) = tests::virtual_key::cable();
+    let _mute = machine.plug_in_cable("Mute", cable);
+    let enroll = by_alice(&machine, &["enroll", "--touch-only"]);
+    let mute = "Plugged in: \"Mute\" (/dev/hidraw0), which does not say what it is.";
+    let ended = answering(enroll, &[HER_PASSWORD, (THIS_ONE, "n")]);
+    assert_failed(&ended, mute);
+    assert_refused(&machine, &ended, "\"Mute\" (/dev/hidraw0) was not enrolled");
+    assert!(ended.elapsed < Duration::from_secs(10), "{ended:#?}");
+}
+
+#[test]
 fn of_several_keys_none_is_enrolled_by_chance() {
     let machine = machine();
     let one = machine.plug_in(VirtualKey::named("One"));
@@ -419,6 +452,14 @@ fn a_key_that_cannot_verify_its_person_is_told_what_to_type() {
     let _with_pin = machine.plug_in(VirtualKey::named("With PIN").with_pin("2468"));
     let ended = machine.passkey(["enroll", "--user", "alice"]).output();
     assert_refused(&machine, &ended, "PINs are typed at a terminal");
+    // Nor is one who does not see that it is asked for.
+    let unseen = machine
+        .run(["/bin/sh", "-c", "passkey enroll --user alice 2>/root/said"])
+        .on_a_terminal()
+        .output();
+    assert_refused(&machine, &unseen, "");
+    let said = machine.read("/root/said").unwrap();
+    assert!(said.contains("PINs are typed at a terminal"), "{said}");
 }
 
 #[test]
@@ -451,6 +492,49 @@ fn a_pin_enrols_a_key_and_is_asked_for_again_by_the_test_login() {
     }
     let login = machine.login("sudo", "alice").answers(["2468"]).run();
     assert_eq!(login.code(), Pam::Success, "{login:#?}");
+}
+
+#[test]
+fn a_pin_shorter_than_this_keys_shortest_is_not_sent_at_enrolment() {
+    let machine = machine();
+    machine.policy("");
+    let profile = Profile::fido_2_1().min_pin_length(6);
+    let blue = machine.plug_in(
+        VirtualKey::named("Blue")
+            .posing_as(profile)
+            .with_pin("246810"),
+    );
+    let enroll = ["enroll", "--user", "alice"];
+    let mut enroll = machine.passkey(enroll).on_a_terminal().start();
+    enroll.wait_for(YES.0);
+    enroll.type_line(YES.1);
+    for (times, typed) in [(1, "24681"), (2, "")] {
+        enroll.wait_for_times("8 tries left: ", times);
+        enroll.type_line(typed);
+    }
+    let ended = enroll.finish();
+    assert_failed(&ended, "the PIN has at least 6 characters");
+    let not_given = "no PIN was given for \"Blue\" (/dev/hidraw0)";
+    assert_refused(&machine, &ended, not_given);
+    assert_eq!(blue.pin_tries_left(), 8);
+}
+
+#[test]
+fn a_test_login_warns_of_a_key_that_does_not_show_whose_it_is() {
+    let machine = machine();
+    machine.policy("");
+    let profile = Profile::fido_2_1().refuses_probes();
+    let blue = machine.plug_in(
+        VirtualKey::named("Blue")
+            .posing_as(profile)
+            .with_pin("2468"),
+    );
+    machine.enroll_with_pin(&blue, "alice", "blue key", "2468");
+    let test = ["passkey", "test", "--user", "alice"];
+    let question = "PIN of \"Blue\" (/dev/hidraw0), 8 tries left: ";
+    let tested = answering(machine.run(test).on_a_terminal(), &[(question, "2468")]);
+    let warning = "Careful: \"Blue\" (/dev/hidraw0) wants its PIN before it shows whose it is.";
+    assert!(tested.expect_success().stdout.contains(warning));
 }
 
 #[test]
@@ -595,6 +679,45 @@ fn ctrl_c_leaves_no_key_blinking_and_nothing_written() {
     assert_eq!(ended.signal(), Some(2), "{ended:#?}");
     assert_eq!(blue.cancels(), 1);
     assert_eq!(machine.read(ALICE_FILE), None);
+}
+
+#[test]
+fn ctrl_c_leaves_no_key_blinking_after_a_test_login() {
+    let machine = machine();
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    blue.presence(Presence::Never);
+    let mut test = by_alice(&machine, &["test"]).start();
+    test.wait_for("Touch \"Bench Key\"");
+    test.type_keys("\x03");
+    let ended = test.finish();
+    assert_eq!(ended.signal(), Some(2), "{ended:#?}");
+    assert_eq!(blue.cancels(), 1);
+}
+
+#[test]
+fn a_login_leaves_the_key_alone_that_passkey_asks() {
+    let machine = machine();
+    machine.policy("user_verification = \"discouraged\"\ntimeout = 5\n");
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    for asks in ["test", "enroll"] {
+        blue.presence(Presence::Never);
+        let command: &[&str] = if asks == "enroll" {
+            // for somebody else: alice has it already
+            &["enroll", "--touch-only", "--user", "bob"]
+        } else {
+            &["test", "--user", "alice"]
+        };
+        let asking = machine.passkey(command.iter().copied()).start();
+        asking.wait_for_error("Touch \"Bench Key\"");
+        let opens = blue.opens();
+        let login = machine.login("sudo", "alice").start();
+        login.wait_until_said(&format!("Requested by passkey {asks} for "));
+        assert_eq!(blue.opens(), opens, "it is not even opened");
+        asking.signal(Signal::SIGINT);
+        asking.finish();
+        blue.presence(Presence::after_ms(0));
+        assert_eq!(login.finish().code(), Pam::Success);
+    }
 }
 
 #[test]
