@@ -429,6 +429,7 @@ mod tests {
             client_data_hash: HASH,
             user_id: [0x11; 32],
             info: None,
+            exclude: Vec::new(),
             verification: None,
             stage: Stage::Informing,
         }
@@ -503,26 +504,29 @@ mod tests {
             .collect();
         let exclude: Vec<&CredentialId> = ids.iter().collect();
         let wanted = wanted(&laptop, &exclude);
-        let told = |most_ids, most_bytes| {
-            let mut making = making(&wanted);
-            making.info = Some(Info {
+        let lists = |most_ids, most_bytes| -> Vec<usize> {
+            let making = making(&wanted);
+            let lists = making.exclude_lists(&Info {
                 max_credential_count_in_list: most_ids,
                 max_msg_size: most_bytes,
                 ..Info::default()
             });
-            let Step::Ask(message) = making.make(None) else {
-                panic!("a request");
-            };
-            assert!(message.len() <= most_bytes);
-            let ids = ids.iter().filter(|id| {
-                let id = id.as_bytes();
-                message.windows(id.len()).any(|part| part == id)
-            });
-            ids.count()
+            for list in &lists {
+                let message = making.request(list, ctap2::Verification::None);
+                assert!(message.unwrap().len() <= most_bytes);
+            }
+            assert_eq!(lists.concat(), exclude);
+            lists.iter().map(Vec::len).collect()
         };
-        assert_eq!(told(None, 7609), 9);
-        assert_eq!(told(Some(4), 7609), 4);
-        assert!((1..9).contains(&told(None, 1024)));
+        assert_eq!(lists(None, 7609), [9]);
+        assert_eq!(lists(Some(4), 7609), [4, 4, 1]);
+        assert!((2..9).contains(&lists(None, 1024).len()));
+        // One that fits into no request cannot be this key's.
+        let none = making(&wanted).exclude_lists(&Info {
+            max_msg_size: 200,
+            ..Info::default()
+        });
+        assert!(none.is_empty());
     }
 
     #[test]

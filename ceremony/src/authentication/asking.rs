@@ -654,14 +654,24 @@ mod tests {
 
     #[test]
     fn only_a_key_that_refuses_silence_is_asked_for_its_pin_unproven() {
-        let credentials = credentials(2);
-        let candidates = uncounted(&credentials);
+        let open = credentials(2);
+        let mut hiding = open.clone();
+        hiding[1].answers_silently = false;
+        let (open, hiding) = (uncounted(&open), uncounted(&hiding));
         let refusing = |status| {
-            let mut asking = Asking::new(&candidates, HASH, &VERIFIED);
+            let mut asking = Asking::new(&hiding, HASH, &VERIFIED);
             asking.begin();
             asking.answered(Ok(&info(&["clientPin"], 8)));
             asking.answered(Err(status))
         };
+        // And none of somebody whose keys are all known to show themselves.
+        let mut asking = Asking::new(&open, HASH, &VERIFIED);
+        asking.begin();
+        asking.answered(Ok(&info(&["clientPin"], 8)));
+        assert!(matches!(
+            asking.answered(Err(Status::PuatRequired)),
+            Step::Drop(KeyRefusal::Unproven)
+        ));
         for status in [
             Status::PuatRequired,
             Status::UnsupportedOption,
@@ -710,6 +720,9 @@ mod tests {
         let mut renamed = TestKey::new(Algorithm::Es256, 3);
         renamed.relying_party = RelyingPartyId::parse("pam://old-name").unwrap();
         credentials.push(renamed.credential());
+        for credential in &mut credentials {
+            credential.answers_silently = false;
+        }
         let candidates = uncounted(&credentials);
         let mut asking = Asking::new(&candidates, HASH, &VERIFIED);
         asking.begin();

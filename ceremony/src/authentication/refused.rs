@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn a_pin_that_was_asked_for_in_vain_says_more_than_a_strange_key_and_less_than_a_no() {
         let key = |number: u8| FoundKey::imagined(number);
-        let no_pin = || Out::Dropped(KeyRefusal::CannotVerify(CannotVerify::LastTry));
+        let no_pin = || Out::Dropped(KeyRefusal::CannotVerify(None, CannotVerify::PinBlocked));
         for (other, speaks) in [
             (KeyRefusal::NoCredential, 0),
             (KeyRefusal::OnlyU2f, 0),
@@ -217,7 +217,7 @@ mod tests {
         ] {
             let lost = Lost::AllDropped(vec![(key(0), no_pin()), (key(1), Out::Dropped(other))]);
             match Refused::from(lost) {
-                Refused::CannotVerify(k, CannotVerify::LastTry) if speaks == 0 => {
+                Refused::CannotVerify { key: k, .. } if speaks == 0 => {
                     assert_eq!(k, key(0));
                 }
                 Refused::Denied(k) if speaks == 1 => assert_eq!(k, key(1)),

@@ -363,7 +363,7 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
         self.step(key, Contestant::chosen)
     }
 
-    /// The chosen key is out, or has what it was chosen for: the others go on.
+    /// The chosen key is out: the others go on.
     fn resume(&mut self, key: &FoundKey) {
         if self.chosen.take_if(|chosen| chosen == key).is_some() {
             for contestant in &mut self.running {

@@ -551,7 +551,12 @@ mod tests {
             counted(&[0xa1, 3, 2]),
             Progress::AskPin(PinQuestion { tries_left: 2, .. })
         ));
-        assert_failed(&counted(&[0xa1, 3, 1]), CannotVerify::LastTry);
+        assert_failed(
+            &counted(&[0xa1, 3, 1]),
+            CannotVerify::LastTry {
+                wrong_before: false,
+            },
+        );
         assert_failed(&counted(&[0xa1, 3, 0]), CannotVerify::PinBlocked);
         // powerCycleState
         assert_failed(

@@ -29,8 +29,13 @@ impl Privilege {
     }
 
     fn unshare(self) -> Command {
-        let mut unshare = Command::new("/usr/bin/unshare");
-        unshare.arg("--mount");
+        // Whoever runs the tests may ignore signals (nohup); a machine's programs do not.
+        let mut unshare = Command::new("/usr/bin/env");
+        unshare.args([
+            "--default-signal=INT,QUIT,TERM,HUP",
+            "/usr/bin/unshare",
+            "--mount",
+        ]);
         match self {
             Self::Root => &mut unshare,
             Self::UserWithSubordinates => unshare.args(["--map-root-user", "--map-auto"]),
