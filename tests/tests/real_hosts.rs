@@ -213,6 +213,13 @@ fn ctrl_c_stops_login_and_the_key_goes_dark() {
     let Some(machine) = machine(WITH_A_KEY) else {
         return;
     };
+    // Debian 12's comes from shadow. That of util-linux, in Debian 13, ignores SIGINT, and what a
+    // host ignores is no reason for the module to stop.
+    let version = machine.run(["login", "--version"]).output();
+    if version.stdout.contains("util-linux") {
+        println!("skipped: this login ignores Ctrl-C");
+        return;
+    }
     // A pseudo-terminal is no console; here it stands for one.
     machine.policy("user_verification = \"discouraged\"\nremote = \"allow\"\n");
     machine.service(
