@@ -193,6 +193,13 @@ impl LoggedIn {
             .collect()
     }
 
+    /// What was asked with the echo off, in order: passwords and PINs.
+    pub fn questions(&self) -> Vec<&str> {
+        let messages = self.report.messages.iter();
+        let asked = messages.filter(|message| message.style == Style::PromptEchoOff);
+        asked.map(|message| message.text.as_str()).collect()
+    }
+
     /// What was logged, one a line.
     pub fn logged(&self) -> String {
         self.host

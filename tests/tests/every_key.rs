@@ -9,7 +9,7 @@ use std::time::Duration;
 use opensk::ctap::data_formats::CredentialProtectionPolicy;
 use tests::login::LoggedIn;
 use tests::machine::PluggedIn;
-use tests::{Command, Machine, Pam, Presence, Profile, Style, VirtualKey};
+use tests::{Command, Machine, Pam, Presence, Profile, VirtualKey};
 
 const PIN: &str = "246810";
 
@@ -44,13 +44,6 @@ fn machine(user_verification: &str) -> Machine {
 
 fn key(name: &str, profile: Profile) -> VirtualKey {
     VirtualKey::named(name).posing_as(profile)
-}
-
-/// What was asked with the echo off.
-fn questions(login: &LoggedIn) -> Vec<&str> {
-    let messages = login.report.messages.iter();
-    let asked = messages.filter(|message| message.style == Style::PromptEchoOff);
-    asked.map(|message| message.text.as_str()).collect()
 }
 
 #[track_caller]
@@ -159,7 +152,7 @@ fn no_kind_is_asked_for_a_pin_that_is_not_enrolled_or_has_none() {
         let login = machine.login("sudo", "alice").answers([PIN]).run();
         let sentence = "\"Found\" (/dev/hidraw0) is not enrolled for alice.";
         assert_outcome(kind, &login, Pam::AuthErr, sentence);
-        assert!(questions(&login).is_empty(), "{kind}");
+        assert!(login.questions().is_empty(), "{kind}");
         assert!(!found.commands().contains(&Command::ClientPin), "{kind}");
         drop(found);
 
@@ -170,7 +163,7 @@ fn no_kind_is_asked_for_a_pin_that_is_not_enrolled_or_has_none() {
         let login = machine.login("sudo", "bob").answers([PIN]).run();
         let sentence = "\"plain key\" has none set up. Set a PIN on it, or use another key.";
         assert_outcome(kind, &login, Pam::AuthErr, sentence);
-        assert!(questions(&login).is_empty(), "{kind}");
+        assert!(login.questions().is_empty(), "{kind}");
     }
 }
 
@@ -245,7 +238,7 @@ fn small_messages_and_several_relying_parties_are_looked_through_with_a_pin_as_w
     machine.enroll_for(&blue, "alice", "blue key", PIN, &["--rp-id", "pam://two"]);
     let login = machine.login("sudo", "alice").answers([PIN]).run();
     assert_outcome("", &login, Pam::Success, "Touch \"blue key\" (");
-    assert_eq!(questions(&login), ["PIN of \"blue key\", 8 tries left: "]);
+    assert_eq!(login.questions(), ["PIN of \"blue key\", 8 tries left: "]);
     for asked in blue.transactions() {
         assert!(asked.length <= 1024 && asked.ids <= 2, "{asked}");
     }
@@ -283,7 +276,7 @@ fn a_key_that_verifies_always_is_asked_for_its_pin_although_a_touch_would_do() {
     machine.enroll_for(&blue, "alice", "blue key", PIN, &["--touch-only"]);
     let login = machine.login("sudo", "alice").answers([PIN]).run();
     assert_outcome("", &login, Pam::Success, "Touch \"blue key\" (");
-    assert_eq!(questions(&login), ["PIN of \"blue key\", 8 tries left: "]);
+    assert_eq!(login.questions(), ["PIN of \"blue key\", 8 tries left: "]);
     assert!(login.logged().contains("verified=yes"), "{login:#?}");
     // It proves itself first: opensk answers silent requests even so.
     assert!(!login.said().contains("Careful"), "{login:#?}");
@@ -300,7 +293,7 @@ fn a_key_that_refuses_silent_requests_is_asked_for_its_pin_with_a_warning() {
                    Type it only if that is the key in front of you.";
     assert_outcome("", &login, Pam::Success, warning);
     let question = "PIN of \"Blue\" (/dev/hidraw0), 8 tries left: ";
-    assert_eq!(questions(&login), [question]);
+    assert_eq!(login.questions(), [question]);
     assert!(login.logged().contains("asked for its PIN unproven"));
 }
 
@@ -370,7 +363,7 @@ fn a_pin_that_must_be_changed_is_not_asked_for() {
     let login = machine.login("sudo", "alice").answers([PIN]).run();
     let sentence = "The PIN of \"blue key\" must be changed first.";
     assert_outcome("", &login, Pam::AuthErr, sentence);
-    assert!(questions(&login).is_empty());
+    assert!(login.questions().is_empty());
     assert_eq!(forced.pin_tries_left(), 8);
 }
 
@@ -397,7 +390,7 @@ fn two_tries_are_asked_for_and_one_is_not() {
             .login("sudo", "alice")
             .answers(["wrong pin", PIN])
             .run();
-        assert_eq!(questions(&login).len(), asked, "{login:#?}");
+        assert_eq!(login.questions().len(), asked, "{login:#?}");
         let sentence = "The PIN of \"blue key\" has one try left, which is not risked here.";
         assert_outcome("", &login, Pam::AuthErr, sentence);
         assert_eq!(blue.pin_tries_left(), 1);
@@ -409,7 +402,7 @@ fn two_tries_are_asked_for_and_one_is_not() {
     let login = machine.login("sudo", "alice").answers([PIN]).run();
     let sentence = "The PIN of \"blue key\" is blocked: only a reset helps, which erases the key.";
     assert_outcome("", &login, Pam::AuthErr, sentence);
-    assert!(questions(&login).is_empty(), "{login:#?}");
+    assert!(login.questions().is_empty(), "{login:#?}");
 }
 
 #[test]
@@ -462,7 +455,7 @@ fn a_choice_denied_on_one_key_leaves_it_to_the_other() {
     let login = machine.login("sudo", "alice").answers([PIN]).run();
     let sentence = "The request was denied on the security key.";
     assert_outcome("", &login, Pam::AuthErr, sentence);
-    assert!(questions(&login).is_empty(), "{login:#?}");
+    assert!(login.questions().is_empty(), "{login:#?}");
 }
 
 #[test]
@@ -494,7 +487,7 @@ fn different_kinds_in_one_machine_are_asked_each_in_its_own_way() {
         let login = machine.login("sudo", "alice").answers([PIN]).run();
         assert_outcome(name, &login, Pam::Success, &format!("Touch \"{name}\" ("));
         let question = format!("PIN of \"{name}\", 8 tries left: ");
-        assert_eq!(questions(&login), [question.as_str()]);
+        assert_eq!(login.questions(), [question.as_str()]);
         for (number, key) in keys.iter().enumerate().filter(|(n, _)| *n != chosen) {
             assert_eq!(key.cancels(), 1, "{name}: {number}");
             assert!(!key.commands().contains(&Command::ClientPin), "{name}");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tests::login::LoggedIn;
 use tests::machine::{MODULE, PluggedIn};
-use tests::{Command, Machine, Pam, Presence, Profile, Style, VirtualKey};
+use tests::{Command, Machine, Pam, Presence, Profile, VirtualKey};
 
 const PIN: &str = "246810";
 
@@ -39,13 +39,6 @@ fn mute_stick(machine: &Machine) -> PluggedIn {
     stick
 }
 
-/// What was asked with the echo off.
-fn questions(login: &LoggedIn) -> Vec<&str> {
-    let messages = login.report.messages.iter();
-    let asked = messages.filter(|message| message.style == Style::PromptEchoOff);
-    asked.map(|message| message.text.as_str()).collect()
-}
-
 #[track_caller]
 fn assert_outcome(login: &LoggedIn, code: Pam, sentence: &str) {
     assert_eq!(login.code(), code, "{login:#?}");
@@ -71,14 +64,14 @@ fn a_stick_that_claims_every_credential_gets_no_pin() {
     let login = machine.login("sudo", "alice").answers([PIN]).run();
     let sentence = "The answer of \"Rogue\" (/dev/hidraw0) was not accepted";
     assert_outcome(&login, Pam::AuthErr, sentence);
-    assert!(questions(&login).is_empty(), "{login:#?}");
+    assert!(login.questions().is_empty(), "{login:#?}");
     assert_got_no_pin(&rogue);
 
     // Beside an honest key it is dropped, and disturbs nobody.
     let _blue = machine.plug_in(blue);
     let login = machine.login("sudo", "alice").answers([PIN]).run();
     assert_outcome(&login, Pam::Success, "Touch \"blue key\" (");
-    assert_eq!(questions(&login), ["PIN of \"blue key\", 8 tries left: "]);
+    assert_eq!(login.questions(), ["PIN of \"blue key\", 8 tries left: "]);
     let line = "key \"Rogue\" (/dev/hidraw0) is out";
     assert!(login.logged().contains(line), "{login:#?}");
 }
@@ -107,7 +100,7 @@ fn a_mute_stick_is_never_asked_where_nobody_would_read_the_warning() {
     let sentence =
         "\"Rogue\" (/dev/hidraw0) wants its PIN before it shows that it is enrolled: not here.";
     assert_outcome(&login, Pam::AuthErr, sentence);
-    assert!(questions(&login).is_empty(), "{login:#?}");
+    assert!(login.questions().is_empty(), "{login:#?}");
     let asked = rogue.transactions();
     assert!(
         asked.iter().all(|it| it.subcommand != Some(0x09)),
@@ -139,7 +132,7 @@ fn a_mute_stick_does_not_come_before_a_key_that_has_shown_itself() {
     let rogue = mute_stick(&machine);
     let login = machine.login("sudo", "alice").answers([PIN]).run();
     assert_outcome(&login, Pam::Success, "Touch \"blue key\" (");
-    assert_eq!(questions(&login), ["PIN of \"blue key\", 8 tries left: "]);
+    assert_eq!(login.questions(), ["PIN of \"blue key\", 8 tries left: "]);
     assert!(!login.said().contains("Careful"), "{login:#?}");
     assert_got_no_pin(&rogue);
 }
@@ -152,7 +145,7 @@ fn nor_before_one_that_waits_for_a_touch() {
     let rogue = mute_stick(&machine);
     let login = machine.login("sudo", "alice").answers([PIN]).run();
     assert_outcome(&login, Pam::Success, "Touch \"blue key\" (30 s).");
-    assert!(questions(&login).is_empty(), "{login:#?}");
+    assert!(login.questions().is_empty(), "{login:#?}");
     assert_got_no_pin(&rogue);
 }
 
@@ -164,7 +157,7 @@ fn nor_before_one_that_serves_another_program() {
     blue.busy_for(Duration::from_millis(2500));
     let login = machine.login("sudo", "alice").answers([PIN]).run();
     assert_outcome(&login, Pam::Success, "Touch \"blue key\" (");
-    assert_eq!(questions(&login), ["PIN of \"blue key\", 8 tries left: "]);
+    assert_eq!(login.questions(), ["PIN of \"blue key\", 8 tries left: "]);
     assert_got_no_pin(&rogue);
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tests::login::LoggedIn;
 use tests::machine::{MODULE, PluggedIn};
-use tests::{Command, Machine, Pam, Presence, Profile, Style, VirtualKey};
+use tests::{Command, Machine, Pam, Presence, Profile, VirtualKey};
 
 const PIN: &str = "2468";
 
@@ -26,13 +26,6 @@ fn enrolled(machine: &Machine, name: &str) -> PluggedIn {
     key
 }
 
-/// What was asked with the echo off.
-fn questions(login: &LoggedIn) -> Vec<&str> {
-    let messages = login.report.messages.iter();
-    let asked = messages.filter(|message| message.style == Style::PromptEchoOff);
-    asked.map(|message| message.text.as_str()).collect()
-}
-
 fn codes(login: &LoggedIn) -> Vec<Pam> {
     login.report.calls.iter().map(|call| call.code).collect()
 }
@@ -44,7 +37,7 @@ fn a_pin_and_a_touch_let_their_owner_in_with_seven_transactions_and_one_open() {
     let opens = blue.opens();
     let login = machine.login("sudo", "alice").answers([PIN]).run();
     assert_eq!(login.code(), Pam::Success, "{login:#?}");
-    assert_eq!(questions(&login), ["PIN of \"blue key\", 8 tries left: "]);
+    assert_eq!(login.questions(), ["PIN of \"blue key\", 8 tries left: "]);
     assert!(login.said().contains("Requested by sudo for alice: "));
     assert!(login.said().contains("Touch \"blue key\" ("));
     assert!(login.logged().contains("verified=yes"), "{login:#?}");
@@ -76,7 +69,7 @@ fn a_wrong_pin_is_said_to_be_wrong_and_another_one_asked_for() {
     let login = machine.login("sudo", "alice").answers(["1357", PIN]).run();
     assert_eq!(login.code(), Pam::Success, "{login:#?}");
     assert_eq!(
-        questions(&login),
+        login.questions(),
         [
             "PIN of \"blue key\", 8 tries left: ",
             "That PIN was wrong. PIN of \"blue key\", 7 tries left: "
@@ -95,7 +88,7 @@ fn what_cannot_be_a_pin_costs_no_try() {
         .answers(["246", &long, PIN])
         .run();
     assert_eq!(login.code(), Pam::Success, "{login:#?}");
-    assert_eq!(questions(&login).len(), 3);
+    assert_eq!(login.questions().len(), 3);
     assert!(
         login
             .said()
@@ -110,7 +103,7 @@ fn what_cannot_be_a_pin_costs_no_try() {
     blue.forget_transactions();
     let login = machine.login("sudo", "alice").answers(vec!["no"; 99]).run();
     assert_eq!(login.code(), Pam::AuthErr, "{login:#?}");
-    assert_eq!(questions(&login).len(), 3);
+    assert_eq!(login.questions().len(), 3);
 }
 
 #[test]
@@ -125,7 +118,7 @@ fn three_calls_of_sudo_have_three_tries_together() {
         .calls(3)
         .run();
     // Two wrong ones and nothing; a right one and no touch; none is left.
-    assert_eq!(questions(&login).len(), 4, "{login:#?}");
+    assert_eq!(login.questions().len(), 4, "{login:#?}");
     assert_eq!(codes(&login), [Pam::AuthErr, Pam::AuthErr, Pam::MaxTries]);
     let sentence = "No further PIN may be tried here. Start again if you know the right one.";
     assert!(login.said().contains(sentence), "{login:#?}");
@@ -142,14 +135,14 @@ fn three_wrong_pins_in_a_row_and_the_key_wants_to_be_unplugged() {
     let blue = enrolled(&machine, "blue key");
     let wrong = ["1111", "2222", "3333", "4444", "5555"];
     let login = machine.login("sudo", "alice").answers(wrong).calls(3).run();
-    assert_eq!(questions(&login).len(), 3, "{login:#?}");
+    assert_eq!(login.questions().len(), 3, "{login:#?}");
     assert_eq!(codes(&login), [Pam::AuthErr; 3]);
     let sentence = "Too many wrong PINs. Unplug \"blue key\", plug it in and try again.";
     assert_eq!(login.said().matches(sentence).count(), 3, "{login:#?}");
     let _blue = machine.plug_in(blue.unplug());
     let login = machine.login("sudo", "alice").answers([PIN]).run();
     assert_eq!(login.code(), Pam::Success, "{login:#?}");
-    assert_eq!(questions(&login), ["PIN of \"blue key\", 5 tries left: "]);
+    assert_eq!(login.questions(), ["PIN of \"blue key\", 5 tries left: "]);
 }
 
 #[test]
@@ -163,7 +156,7 @@ fn a_service_not_known_to_converse_has_one_try() {
         .answers(replayed)
         .calls(3)
         .run();
-    assert_eq!(questions(&login).len(), 1, "{login:#?}");
+    assert_eq!(login.questions().len(), 1, "{login:#?}");
     assert_eq!(codes(&login), [Pam::MaxTries; 3]);
     let right = machine.login("kde", "alice").answers([PIN]).run();
     assert_eq!(right.code(), Pam::Success, "{right:#?}");
@@ -181,14 +174,14 @@ fn the_last_try_of_a_key_is_never_risked() {
         let login = machine.login("kde", "alice");
         machine.service("kde", &format!("auth required {MODULE}\n"));
         let login = login.answers(["9999"]).run();
-        assert_eq!(questions(&login).len(), 1, "{wrong}: {login:#?}");
+        assert_eq!(login.questions().len(), 1, "{wrong}: {login:#?}");
     }
     let blue = machine.plug_in(blue.unplug());
     blue.forget_transactions();
     for _ in 0..3 {
         let login = machine.login("sudo", "alice").answers([PIN]).run();
         assert_eq!(login.code(), Pam::AuthErr, "{login:#?}");
-        assert!(questions(&login).is_empty(), "{login:#?}");
+        assert!(login.questions().is_empty(), "{login:#?}");
         let sentence = "The PIN of \"blue key\" has one try left, which is not risked here.";
         assert!(login.said().contains(sentence), "{login:#?}");
     }
@@ -205,7 +198,7 @@ fn no_answer_is_no_pin_and_the_key_loses_no_try() {
         assert!(login.said().contains(sentence), "{login:#?}");
     }
     let login = machine.login("sudo", "alice").answers([PIN]).run();
-    assert_eq!(questions(&login), ["PIN of \"blue key\", 8 tries left: "]);
+    assert_eq!(login.questions(), ["PIN of \"blue key\", 8 tries left: "]);
 }
 
 #[test]
@@ -220,7 +213,7 @@ fn a_pin_is_not_asked_of_a_key_that_is_not_enrolled() {
             .said()
             .contains("\"Found Key\" (/dev/hidraw0) is not enrolled for alice.")
     );
-    assert!(questions(&login).is_empty());
+    assert!(login.questions().is_empty());
     assert!(!found.commands().contains(&Command::ClientPin));
 }
 
@@ -236,7 +229,7 @@ fn of_several_keys_the_touched_one_is_asked_for_its_pin_and_the_others_go_dark()
     spare.presence(Presence::after_ms(300));
     let login = machine.login("sudo", "alice").answers([PIN]).run();
     assert_eq!(login.code(), Pam::Success, "{login:#?}");
-    assert_eq!(questions(&login), ["PIN of \"spare key\", 8 tries left: "]);
+    assert_eq!(login.questions(), ["PIN of \"spare key\", 8 tries left: "]);
     for sentence in [
         "Touch \"spare key\" to use it (30 s).",
         "Or touch \"blue key\" to use that one (30 s).",
