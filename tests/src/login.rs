@@ -210,6 +210,21 @@ impl LoggedIn {
     }
 }
 
+/// The code, a sentence that the person must have been told, and no trace in the host.
+///
+/// # Panics
+///
+/// Where any of them is otherwise.
+#[track_caller]
+pub fn assert_outcome(login: &LoggedIn, code: Pam, sentence: &str) {
+    assert_eq!(login.code(), code, "{login:#?}");
+    assert!(
+        login.said().contains(sentence),
+        "nobody said {sentence:?}: {login:#?}"
+    );
+    assert!(login.report.footprint.is_clean(), "{login:#?}");
+}
+
 /// What pam-host prints: one JSON document.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {

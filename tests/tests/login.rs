@@ -12,22 +12,11 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use tests::login::LoggedIn;
+use tests::login::{LoggedIn, assert_outcome};
 use tests::machine::{MODULE, privilege};
 use tests::{Command, Machine, Pam, Presence, Session, Style, VirtualKey};
 
 const ALICE_FILE: &str = "/etc/pam-passkey/users/alice.toml";
-
-/// The code, and a sentence that the person must have been told.
-#[track_caller]
-fn assert_outcome(login: &LoggedIn, code: Pam, sentence: &str) {
-    assert_eq!(login.code(), code, "{login:#?}");
-    assert!(
-        login.said().contains(sentence),
-        "nobody said {sentence:?}: {login:#?}"
-    );
-    assert!(login.report.footprint.is_clean(), "{login:#?}");
-}
 
 #[track_caller]
 fn assert_logged(login: &LoggedIn, text: &str) {

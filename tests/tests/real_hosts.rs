@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use tests::machine::{ALICE_PASSWORD, MODULE, Privilege, Running, privilege};
+use tests::machine::{ALICE_PASSWORD, MODULE, PluggedIn, Privilege, Running, privilege};
 use tests::{Machine, Presence, VirtualKey};
 
 const WITH_A_KEY: &str = include_str!("../../config/pam.d/sudo");
@@ -25,6 +25,14 @@ fn machine(sudo: &str) -> Option<Machine> {
     machine.common_files_of_debian();
     machine.service("sudo", &sudo.replace("pam_passkey.so", MODULE));
     Some(machine)
+}
+
+/// A key with a PIN, where a touch is not enough.
+fn with_a_pin(machine: &Machine) -> PluggedIn {
+    machine.policy("");
+    let blue = machine.plug_in(VirtualKey::named("Blue").with_pin("2468"));
+    machine.enroll_with_pin(&blue, "alice", "blue key", "2468");
+    blue
 }
 
 /// alice types `sudo id -un` at her terminal.
@@ -127,9 +135,7 @@ fn a_pin_opens_sudo_and_ctrl_c_at_its_prompt_stops_it() {
     let Some(machine) = machine(WITH_A_KEY) else {
         return;
     };
-    machine.policy("");
-    let blue = machine.plug_in(VirtualKey::named("Blue").with_pin("2468"));
-    machine.enroll_with_pin(&blue, "alice", "blue key", "2468");
+    let _blue = with_a_pin(&machine);
     let mut sudo = alice_types_sudo(&machine);
     sudo.wait_for("PIN of \"blue key\", 8 tries left: ");
     sudo.type_line("2468");
@@ -154,9 +160,7 @@ fn three_wrong_pins_of_sudo_lead_to_the_password_and_no_further() {
     let Some(machine) = machine(WITH_A_KEY) else {
         return;
     };
-    machine.policy("");
-    let blue = machine.plug_in(VirtualKey::named("Blue").with_pin("2468"));
-    machine.enroll_with_pin(&blue, "alice", "blue key", "2468");
+    let _blue = with_a_pin(&machine);
     let mut sudo = alice_types_sudo(&machine);
     for left in [8, 7, 6] {
         sudo.wait_for(&format!("PIN of \"blue key\", {left} tries left: "));

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tests::login::LoggedIn;
+use tests::login::assert_outcome;
 use tests::machine::{MODULE, PluggedIn};
 use tests::{Command, Machine, Pam, Presence, Profile, VirtualKey};
 
@@ -37,16 +37,6 @@ fn mute_stick(machine: &Machine) -> PluggedIn {
     let stick = machine.plug_in(key("Rogue", profile).with_pin(PIN));
     stick.presence(Presence::Accept);
     stick
-}
-
-#[track_caller]
-fn assert_outcome(login: &LoggedIn, code: Pam, sentence: &str) {
-    assert_eq!(login.code(), code, "{login:#?}");
-    assert!(
-        login.said().contains(sentence),
-        "nobody said {sentence:?}: {login:#?}"
-    );
-    assert!(login.report.footprint.is_clean(), "{login:#?}");
 }
 
 #[track_caller]

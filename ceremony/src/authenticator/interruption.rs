@@ -55,8 +55,8 @@ impl Interruption {
         poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
-    /// Lets them through while `work` runs: a prompt for a PIN can be left as
-    /// the host's prompts can.
+    /// Lets them through while `work` runs, which is the host's: a prompt can be
+    /// left, and a terminal that takes no text be given up, as without us.
     pub(super) fn let_through<T>(&self, work: impl FnOnce() -> T) -> T {
         // Neither call fails with a set that the kernel gave, or we made.
         let _ = self.before.thread_set_mask();
