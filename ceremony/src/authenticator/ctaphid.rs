@@ -127,7 +127,8 @@ impl Channel {
         matches!(self.state, State::Waiting | State::Receiving { .. })
     }
 
-    /// Takes in a packet. `Ok(None)`: not for us, or more is to come.
+    /// Takes in a packet. `Ok(None)`: not for us, or more is to come. After a
+    /// fault the channel is good for nothing but [`cancel`](Self::cancel).
     pub fn receive(&mut self, packet: &Packet) -> Result<Option<Event>, Fault> {
         let (id, rest) = packet.split_first_chunk::<4>().ok_or(Fault::Short)?;
         if *id != self.id {
@@ -202,29 +203,28 @@ impl Channel {
     }
 
     fn next_packet(&mut self, sequence: u8, data: &[u8]) -> Result<Option<Event>, Fault> {
-        match std::mem::replace(&mut self.state, State::Idle) {
+        match &mut self.state {
+            State::Receiving {
+                sequence: expected, ..
+            } if sequence != *expected => Err(Fault::Sequence {
+                expected: *expected,
+                received: sequence,
+            }),
             State::Receiving {
                 length,
                 sequence: expected,
-                data: mut so_far,
+                data: so_far,
             } => {
-                if sequence != expected {
-                    return Err(Fault::Sequence {
-                        expected,
-                        received: sequence,
-                    });
-                }
+                let (length, next) = (*length, expected.saturating_add(1));
                 let wanted = data.len().min(length.saturating_sub(so_far.len()));
                 so_far.extend_from_slice(data.get(..wanted).unwrap_or_default());
-                Ok(self.collected(length, expected.saturating_add(1), so_far))
+                let so_far = std::mem::take(so_far);
+                Ok(self.collected(length, next, so_far))
             }
             State::Waiting => Err(Fault::Interleaved),
             // Left over from something already over, or on the broadcast
             // channel, where it means nothing to us.
-            before => {
-                self.state = before;
-                Ok(None)
-            }
+            State::Opening { .. } | State::Idle => Ok(None),
         }
     }
 
@@ -410,6 +410,18 @@ mod tests {
                 assert_eq!(channel.receive(packet), Ok(None));
             }
             assert_eq!(channel.receive(last), Ok(Some(Event::Response(message))));
+        }
+    }
+
+    #[test]
+    fn a_key_that_broke_a_rule_can_still_be_told_to_stop() {
+        let (_, packets) = response(300);
+        for broken in [&packets[1..2], &packets[..1], &[packets[0], packets[2]]] {
+            let mut channel = waiting();
+            for packet in broken {
+                let _ = channel.receive(packet);
+            }
+            assert!(channel.cancel().is_some(), "{broken:?}");
         }
     }
 
