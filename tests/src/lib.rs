@@ -33,6 +33,7 @@ extern crate alloc;
 pub mod counts;
 mod hidraw;
 pub mod household;
+pub mod liar;
 pub mod login;
 pub mod machine;
 mod pty;
@@ -41,6 +42,7 @@ pub mod ssh_keygen;
 mod sysfs;
 pub mod virtual_key;
 
+pub use liar::Liar;
 pub use login::{Pam, Style};
 pub use machine::{Machine, Session};
 #[cfg(feature = "built-in-uv")]

@@ -238,6 +238,9 @@ pub struct Report {
     pub pending: Vec<String>,
     /// What the module changed in the host and should not have; see [`Footprint`].
     pub footprint: Footprint,
+    /// By how much the calls raised the host's peaks, in KiB: resident, and mapped at all. The
+    /// module itself is among that, and what libpam and the name service load.
+    pub peak_growth: [u64; 2],
 }
 
 /// One call into libpam.

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use super::wire::Report;
 
-pub(super) const INIT: u8 = 0x06;
-pub(super) const CBOR: u8 = 0x10;
+pub(crate) const INIT: u8 = 0x06;
+pub(crate) const CBOR: u8 = 0x10;
 #[cfg(feature = "built-in-uv")]
-pub(super) const CANCEL: u8 = 0x11;
-pub(super) const KEEPALIVE: u8 = 0x3B;
-pub(super) const ERROR: u8 = 0x3F;
+pub(crate) const CANCEL: u8 = 0x11;
+pub(crate) const KEEPALIVE: u8 = 0x3B;
+pub(crate) const ERROR: u8 = 0x3F;
 
 /// Bytes of a message in its first packet, and in each that continues it.
 const FIRST: usize = 57;
@@ -19,15 +19,15 @@ const FURTHER: usize = 59;
 
 /// A whole message, from either side.
 #[derive(Clone)]
-pub(super) struct Message {
-    pub(super) channel: u32,
-    pub(super) command: u8,
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Message {
+    pub(crate) channel: u32,
+    pub(crate) command: u8,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Message {
     /// `CTAPHID_ERROR` with this code.
-    pub(super) fn error(channel: u32, code: u8) -> Self {
+    pub(crate) fn error(channel: u32, code: u8) -> Self {
         Self {
             channel,
             command: ERROR,
@@ -36,7 +36,7 @@ impl Message {
     }
 
     /// The message cut into reports.
-    pub(super) fn packets(&self) -> Vec<Report> {
+    pub(crate) fn packets(&self) -> Vec<Report> {
         let (head, tail) = self.bytes.split_at(self.bytes.len().min(FIRST));
         let length = u16::try_from(self.bytes.len()).expect("a message has at most 7609 bytes");
         let [high, low] = length.to_be_bytes();
@@ -58,7 +58,7 @@ impl Message {
 }
 
 /// The channel of a packet, and the command if it begins a message.
-pub(super) fn head(report: &Report) -> (u32, Option<u8>) {
+pub(crate) fn head(report: &Report) -> (u32, Option<u8>) {
     let channel = u32::from_be_bytes([report[0], report[1], report[2], report[3]]);
     let begins = report[4] & 0x80 != 0;
     (channel, begins.then_some(report[4] & 0x7F))
@@ -67,7 +67,7 @@ pub(super) fn head(report: &Report) -> (u32, Option<u8>) {
 /// Messages of which packets are still missing, one a channel. Listens in only: what is legal is
 /// the firmware's to judge.
 #[derive(Default)]
-pub(super) struct Assembly(BTreeMap<u32, Arriving>);
+pub(crate) struct Assembly(BTreeMap<u32, Arriving>);
 
 struct Arriving {
     message: Message,
@@ -76,7 +76,7 @@ struct Arriving {
 
 impl Assembly {
     /// Adds a packet; a message if that completes one.
-    pub(super) fn add(&mut self, report: &Report) -> Option<Message> {
+    pub(crate) fn add(&mut self, report: &Report) -> Option<Message> {
         let (channel, command) = head(report);
         let (mut arriving, part) = match command {
             Some(command) => {

@@ -63,14 +63,14 @@ impl Command {
 }
 
 /// A message read. Parameters that are no CBOR map read as none: refusing them is the firmware's.
-pub(super) struct Request {
-    pub(super) command: Command,
-    pub(super) length: usize,
+pub(crate) struct Request {
+    pub(crate) command: Command,
+    pub(crate) length: usize,
     parameters: Vec<(Value, Value)>,
 }
 
 impl Request {
-    pub(super) fn of(message: &Message) -> Self {
+    pub(crate) fn of(message: &Message) -> Self {
         let command = Command::of(message);
         let parameters = match (message.command, message.bytes.get(1..)) {
             (CBOR, Some(parameters)) => sk_cbor::read(parameters).ok(),
@@ -84,7 +84,7 @@ impl Request {
     }
 
     /// The subcommand, of commands that have some.
-    pub(super) fn subcommand(&self) -> Option<u8> {
+    pub(crate) fn subcommand(&self) -> Option<u8> {
         let number = match self.command {
             Command::ClientPin | Command::BioEnrollment => 0x02,
             Command::CredentialManagement
@@ -96,50 +96,81 @@ impl Request {
     }
 
     /// How many credential ids stand in the allowList or excludeList.
-    pub(super) fn ids(&self) -> usize {
+    pub(crate) fn ids(&self) -> usize {
         let list = self.of_assertion_or_credential(0x03, 0x05);
         list.and_then(Value::extract_array)
             .map_or(0, |ids| ids.len())
     }
 
     /// Of an assertion, the relying party it is for.
-    pub(super) fn rp_id(&self) -> Option<String> {
+    pub(crate) fn rp_id(&self) -> Option<String> {
         self.of_assertion(0x01)?.extract_text_string()
     }
 
     /// Of an assertion, the clientDataHash.
-    pub(super) fn client_data_hash(&self) -> Option<Vec<u8>> {
+    pub(crate) fn client_data_hash(&self) -> Option<Vec<u8>> {
         self.of_assertion(0x02)?.extract_byte_string()
     }
 
     /// Of an assertion, the first id of the allowList.
-    pub(super) fn first_id(&self) -> Option<Vec<u8>> {
-        let first = self.of_assertion(0x03)?.extract_array()?.into_iter().next();
-        let id = Value::text_string("id".to_owned());
-        let (_, value) = first?
-            .extract_map()?
+    pub(crate) fn first_id(&self) -> Option<Vec<u8>> {
+        self.allow_list().into_iter().next()
+    }
+
+    /// Of an assertion, every id of the allowList.
+    pub(crate) fn allow_list(&self) -> Vec<Vec<u8>> {
+        let list = self.of_assertion(0x03).and_then(Value::extract_array);
+        list.unwrap_or_default()
             .into_iter()
-            .find(|(key, _)| *key == id)?;
-        value.extract_byte_string()
+            .filter_map(|descriptor| entry(descriptor, "id")?.extract_byte_string())
+            .collect()
+    }
+
+    /// Of a new credential: the relying party, the clientDataHash and the algorithm wanted most.
+    pub(crate) fn wanted(&self) -> Option<(String, Vec<u8>, i64)> {
+        let rp_id = entry(self.member(0x02)?, "id")?.extract_text_string()?;
+        let hash = self.member(0x01)?.extract_byte_string()?;
+        let algorithms = self.member(0x04)?.extract_array()?;
+        let algorithm = entry(algorithms.into_iter().next()?, "alg")?.extract_integer()?;
+        Some((rp_id, hash, algorithm))
+    }
+
+    /// Of an assertion or a credential, the pinUvAuthParam.
+    pub(crate) fn pin_uv_auth_param(&self) -> Option<Vec<u8>> {
+        let param = self.of_assertion_or_credential(0x06, 0x08);
+        param?.extract_byte_string()
+    }
+
+    /// Of a request for a token: the host's half of the secret, in SEC 1 form, and the PIN's hash,
+    /// encrypted.
+    pub(crate) fn pin_of_host(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+        let key = self.member(0x03)?.extract_map()?;
+        let coordinate = |number: i64| {
+            let number = Value::integer(number);
+            let (_, value) = key.iter().find(|(label, _)| *label == number)?;
+            value.clone().extract_byte_string()
+        };
+        let point = [vec![0x04], coordinate(-2)?, coordinate(-3)?].concat();
+        Some((point, self.member(0x06)?.extract_byte_string()?))
     }
 
     /// Whether it is an assertion without a touch: `up` false.
-    pub(super) fn is_silent(&self) -> bool {
+    pub(crate) fn is_silent(&self) -> bool {
         self.command == Command::GetAssertion && self.option("up") == Some(false)
     }
 
     /// Whether the key itself is to verify its user: `uv` true.
-    pub(super) fn wants_built_in_uv(&self) -> bool {
+    pub(crate) fn wants_built_in_uv(&self) -> bool {
         self.option("uv") == Some(true)
     }
 
     /// Whether an assertion or a credential is asked for with a pinUvAuthParam.
-    pub(super) fn has_pin_uv_auth_param(&self) -> bool {
+    pub(crate) fn has_pin_uv_auth_param(&self) -> bool {
         self.of_assertion_or_credential(0x06, 0x08).is_some()
     }
 
     /// The PIN/UV auth protocol, where one is named.
-    pub(super) fn pin_uv_auth_protocol(&self) -> Option<u64> {
+    pub(crate) fn pin_uv_auth_protocol(&self) -> Option<u64> {
         match self.command {
             Command::ClientPin => self.unsigned(0x01),
             _ => self
@@ -149,10 +180,7 @@ impl Request {
     }
 
     fn option(&self, name: &str) -> Option<bool> {
-        let options = self.of_assertion_or_credential(0x05, 0x07)?.extract_map()?;
-        let name = Value::text_string(name.to_owned());
-        let (_, value) = options.into_iter().find(|(key, _)| *key == name)?;
-        value.extract_bool()
+        entry(self.of_assertion_or_credential(0x05, 0x07)?, name)?.extract_bool()
     }
 
     fn of_assertion_or_credential(&self, assertion: u64, credential: u64) -> Option<Value> {
@@ -176,4 +204,14 @@ impl Request {
         let (_, value) = self.parameters.iter().find(|(key, _)| *key == number)?;
         Some(value.clone())
     }
+}
+
+/// The value under this name in a map.
+fn entry(map: Value, name: &str) -> Option<Value> {
+    let name = Value::text_string(name.to_owned());
+    let (_, value) = map
+        .extract_map()?
+        .into_iter()
+        .find(|(key, _)| *key == name)?;
+    Some(value)
 }

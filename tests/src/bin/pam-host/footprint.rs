@@ -75,6 +75,16 @@ pub(crate) fn status_line(name: &str) -> u64 {
         .unwrap_or(0)
 }
 
+/// The most memory the process ever had, in KiB: resident, and mapped at all.
+pub(crate) fn peaks() -> [u64; 2] {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ["VmHWM:", "VmPeak:"].map(|name| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.map_or(0, |number| number.parse().unwrap_or(0))
+    })
+}
+
 fn entries(directory: &str) -> impl Iterator<Item = String> {
     fs::read_dir(directory)
         .into_iter()

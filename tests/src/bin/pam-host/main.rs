@@ -70,6 +70,7 @@ fn host(arguments: &Arguments) -> Result<Report, String> {
         pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&interrupts), None)
             .map_err(|error| error.to_string())?;
     }
+    let peaks = footprint::peaks();
     let mut calls = Vec::new();
     let mut pending = Vec::new();
     for _ in 0..arguments.calls {
@@ -88,6 +89,8 @@ fn host(arguments: &Arguments) -> Result<Report, String> {
         pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&interrupts), None)
             .map_err(|error| error.to_string())?;
     }
+    let [resident, mapped] = footprint::peaks();
+    let peak_growth = [resident - peaks[0], mapped - peaks[1]];
     let footprint = before.compare(Trace::look());
     Ok(Report {
         calls,
@@ -95,6 +98,7 @@ fn host(arguments: &Arguments) -> Result<Report, String> {
         messages: notes.messages,
         pending,
         footprint,
+        peak_growth,
     })
 }
 

@@ -1,0 +1,297 @@
+//! alice's keys: one that lies, and a blue one that does not.
+
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use tests::liar::{Lie, Moment};
+use tests::login::LoggedIn;
+use tests::machine::{MODULE, Port};
+use tests::{Command, Liar, Machine, Pam, Presence, VirtualKey};
+
+pub(crate) const PIN: &str = "246810";
+
+/// Long enough that a login which waits for it is told from one that ends at once.
+const LONG: u64 = 30;
+const AT_ONCE: Duration = Duration::from_secs(15);
+
+/// Short, for faults that nothing but the deadline ends.
+const SHORT: u64 = 1;
+
+/// By how much a login may raise its host's peaks, in KiB. An honest one takes 3,800 and 11,500:
+/// the module, libpam's other libraries, name service.
+const MOST_RESIDENT: u64 = 6 * 1024;
+const MOST_MAPPED: u64 = 16 * 1024;
+
+/// What a fault comes to, where the key is alone.
+#[derive(Clone, Copy)]
+pub(crate) enum Expected {
+    /// Refused before the deadline, with this code and sentence.
+    AtOnce(Pam, &'static str),
+    /// Refused at the deadline, with this code and sentence.
+    AtDeadline(Pam, &'static str),
+    /// Not a fault: she is let in.
+    Tolerated,
+}
+
+impl Expected {
+    /// The key is at fault, and this is how.
+    pub(crate) fn faulty(sentence: &'static str) -> Self {
+        Self::AtOnce(Pam::AuthErr, sentence)
+    }
+}
+
+/// What alice's logins demand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Demand {
+    Touch,
+    Pin,
+}
+
+pub(crate) struct Scene {
+    machine: Machine,
+    demand: Demand,
+    liar: Liar,
+    blue: VirtualKey,
+    timeout: u64,
+    /// How many faults were tried.
+    tried: usize,
+}
+
+impl Scene {
+    /// A touch is enough.
+    pub(crate) fn touch() -> Self {
+        Self::new(Demand::Touch, Liar::named("Liar"), "es256")
+    }
+
+    /// The same with credentials of the other algorithm.
+    pub(crate) fn touch_eddsa() -> Self {
+        Self::new(Demand::Touch, Liar::named("Liar"), "eddsa")
+    }
+
+    /// A PIN is wanted.
+    pub(crate) fn pin() -> Self {
+        Self::new(Demand::Pin, Liar::named("Liar").with_pin(PIN), "es256")
+    }
+
+    /// A PIN is wanted, and the liar speaks protocol one.
+    pub(crate) fn pin_protocol_one() -> Self {
+        let liar = Liar::named("Liar").with_pin(PIN).protocol_one_only();
+        Self::new(Demand::Pin, liar, "es256")
+    }
+
+    fn new(demand: Demand, liar: Liar, algorithm: &str) -> Self {
+        let machine = Machine::lived_on();
+        machine.service("sudo", &format!("auth required {MODULE}\n"));
+        let blue = VirtualKey::named("Blue");
+        let blue = match demand {
+            Demand::Touch => blue,
+            Demand::Pin => blue.with_pin(PIN),
+        };
+        let scene = Self {
+            machine,
+            demand,
+            liar,
+            blue,
+            timeout: LONG,
+            tried: 0,
+        };
+        {
+            let _port = scene.plug_liar_in();
+            scene.enroll("liar", algorithm);
+        }
+        {
+            let _blue = scene.machine.plug_in(scene.blue.clone());
+            scene.enroll("blue key", algorithm);
+        }
+        scene.set_policy();
+        scene
+    }
+
+    fn enroll(&self, name: &str, algorithm: &str) {
+        let mut command = vec!["enroll", "--user", "alice", "--name", name];
+        command.extend(["--algorithm", algorithm]);
+        if self.demand == Demand::Touch {
+            command.push("--touch-only");
+            self.machine.passkey(command).output().expect_success();
+            return;
+        }
+        let mut enroll = self.machine.passkey(command).on_a_terminal().start();
+        enroll.wait_for("[y/N] ");
+        enroll.type_line("y");
+        for times in 1..=2 {
+            enroll.wait_for_times("tries left: ", times);
+            enroll.type_line(PIN);
+        }
+        enroll.finish().expect_success();
+    }
+
+    fn set_policy(&self) {
+        let demand = match self.demand {
+            Demand::Touch => "discouraged",
+            Demand::Pin => "required",
+        };
+        let timeout = self.timeout;
+        self.machine.policy(&format!(
+            "user_verification = \"{demand}\"\ntimeout = {timeout}\n"
+        ));
+    }
+
+    fn set_timeout(&mut self, timeout: u64) {
+        if self.timeout != timeout {
+            self.timeout = timeout;
+            self.set_policy();
+        }
+    }
+
+    pub(crate) fn liar(&self) -> &Liar {
+        &self.liar
+    }
+
+    pub(crate) fn blue(&self) -> &VirtualKey {
+        &self.blue
+    }
+
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    pub(crate) fn plug_liar_in(&self) -> Port {
+        self.machine
+            .plug_in_cable(self.liar.name(), self.liar.power_on())
+    }
+
+    pub(crate) fn login(&self) -> LoggedIn {
+        let answers: &[&str] = match self.demand {
+            Demand::Touch => &[],
+            Demand::Pin => &[PIN],
+        };
+        self.machine
+            .login("sudo", "alice")
+            .answers(answers.iter().copied())
+            .run()
+    }
+
+    /// Tries this fault with the liar alone, beside an honest key, and whether all is well after.
+    #[track_caller]
+    pub(crate) fn tries(&mut self, fault: &str, lie: Lie, expected: Expected) {
+        self.set_timeout(match expected {
+            Expected::AtDeadline(..) => SHORT,
+            Expected::AtOnce(..) | Expected::Tolerated => LONG,
+        });
+        self.alone(fault, lie.clone(), expected);
+        if !matches!(expected, Expected::Tolerated) {
+            self.set_timeout(LONG);
+            self.beside_an_honest_key(fault, lie);
+        }
+        self.honest_again(fault);
+        self.tried += 1;
+    }
+
+    /// The liar is all there is.
+    #[track_caller]
+    pub(crate) fn alone(&self, fault: &str, lie: Lie, expected: Expected) {
+        self.liar.lies(lie);
+        self.liar.forget();
+        let _port = self.plug_liar_in();
+        let login = self.login();
+        let took = Duration::from_millis(login.report.calls[0].elapsed_ms);
+        let (code, sentence) = match expected {
+            Expected::Tolerated => (Pam::Success, ""),
+            Expected::AtOnce(code, sentence) | Expected::AtDeadline(code, sentence) => {
+                (code, sentence)
+            }
+        };
+        assert_eq!(login.code(), code, "{fault}: {login:#?}");
+        let said = login.said();
+        assert!(
+            said.contains(sentence),
+            "{fault}: nobody said {sentence:?}: {login:#?}"
+        );
+        let deadline = Duration::from_secs(self.timeout);
+        match expected {
+            Expected::AtDeadline(..) => assert!(took >= deadline, "{fault}: after {took:?}"),
+            _ => assert!(took < AT_ONCE, "{fault}: after {took:?}"),
+        }
+        assert!(took < deadline + AT_ONCE, "{fault}: after {took:?}");
+        self.assert_decent(fault, &login);
+    }
+
+    /// The blue key is plugged in as well, and touched.
+    #[track_caller]
+    fn beside_an_honest_key(&self, fault: &str, lie: Lie) {
+        self.liar.lies(lie);
+        self.liar.forget();
+        let _port = self.plug_liar_in();
+        let blue = self.machine.plug_in(self.blue.clone());
+        blue.presence(Presence::after_ms(150));
+        blue.forget_transactions();
+        let login = self.login();
+        assert_eq!(
+            login.code(),
+            Pam::Success,
+            "{fault}, beside blue: {login:#?}"
+        );
+        assert!(
+            login.logged().contains("accepted key=\"blue key\""),
+            "{fault}, beside blue: {login:#?}"
+        );
+        assert_eq!(blue.cancels(), 0, "{fault}: blue was disturbed");
+        let heard = blue.commands();
+        let last = heard.last().copied();
+        assert_eq!(last, Some(Command::GetAssertion), "{fault}: {heard:?}");
+        if self.demand == Demand::Touch {
+            assert_eq!(
+                heard,
+                [Command::Init, Command::GetAssertion],
+                "{fault}: blue was disturbed"
+            );
+        }
+        self.assert_decent(fault, &login);
+    }
+
+    /// The liar tells the truth.
+    #[track_caller]
+    fn honest_again(&self, fault: &str) {
+        self.liar.lies(Lie::None);
+        self.liar.forget();
+        let _port = self.plug_liar_in();
+        let login = self.login();
+        assert_eq!(login.code(), Pam::Success, "after {fault}: {login:#?}");
+        self.assert_decent(fault, &login);
+    }
+
+    /// What holds of every login: no trace, no light, no more memory than stated, no character
+    /// that moves a cursor.
+    #[track_caller]
+    fn assert_decent(&self, fault: &str, login: &LoggedIn) {
+        assert!(login.report.footprint.is_clean(), "{fault}: {login:#?}");
+        let [resident, mapped] = login.report.peak_growth;
+        assert!(resident < MOST_RESIDENT, "{fault}: {resident} KiB resident");
+        assert!(mapped < MOST_MAPPED, "{fault}: {mapped} KiB mapped");
+        for text in [login.said(), login.logged()] {
+            let strange = text.chars().find(|c| c.is_control() && *c != '\n');
+            assert_eq!(strange, None, "{fault}: {text:?}");
+        }
+        assert!(self.liar.is_dark(), "{fault}: the liar blinks on");
+        assert_eq!(
+            self.liar.interruptions(),
+            0,
+            "{fault}: it was spoken to while it worked, {:?}",
+            self.liar.heard()
+        );
+    }
+
+    /// Whether the liar was asked anything that takes a PIN.
+    pub(crate) fn liar_got_no_pin(&self) -> bool {
+        !self.liar.heard().contains(&Moment::PinToken)
+    }
+}
+
+impl Drop for Scene {
+    /// For whoever counts: `cargo test … -- --nocapture`.
+    #[allow(clippy::print_stdout, reason = "a count for SECURITY.md")]
+    fn drop(&mut self) {
+        println!("{:?}: {} faults tried", self.demand, self.tried);
+    }
+}
