@@ -30,9 +30,10 @@ use std::time::{Duration, Instant};
 
 use crate::virtual_key::cable;
 
-pub use credential::{Assertion, Form, KeyPair, NewCredential};
+pub use credential::{Assertion, Credential, Form, KeyPair, NewCredential};
 pub use lie::{Act, Lie, Moment, Packets, WhenCancelled, packet};
 pub use pin::cose_key;
+pub use sk_cbor::Value;
 
 use firmware::Memory;
 
@@ -80,6 +81,21 @@ impl Liar {
     /// How long after it is asked it is touched, from now on; never where there is no time.
     pub fn touched(&self, after: Option<Duration>) {
         self.memory().touched_after = after;
+    }
+
+    /// The credentials it has made, in order.
+    pub fn credentials(&self) -> Vec<Credential> {
+        self.memory().credentials.clone()
+    }
+
+    /// The signature counter as it last signed it.
+    pub fn counter(&self) -> u32 {
+        self.memory().counter
+    }
+
+    /// How many wrong PINs it still takes.
+    pub fn pin_tries_left(&self) -> u8 {
+        self.memory().pin.tries_left
     }
 
     /// What it was asked since it was last told to forget, in order.

@@ -233,13 +233,24 @@ impl VirtualKey {
             .collect()
     }
 
-    /// How many CANCELs the key was sent. A CANCEL may be on its way when whoever sent it has
-    /// ended, so a key that still has something to answer is given two seconds to do so.
-    pub fn cancels(&self) -> usize {
+    /// Whether it no longer works on anything, nor waits for its person. What ends it may be on its
+    /// way when whoever sent it has ended, so it is given two seconds.
+    #[allow(
+        clippy::must_use_candidate,
+        reason = "sometimes the waiting is all one wants"
+    )]
+    pub fn is_dark(&self) -> bool {
         let until = Instant::now() + Duration::from_secs(2);
         while self.journal.is_unanswered() && Instant::now() < until {
             thread::sleep(Duration::from_millis(2));
         }
+        !self.journal.is_unanswered()
+    }
+
+    /// How many CANCELs the key was sent. A CANCEL may be on its way when whoever sent it has
+    /// ended, so a key that still has something to answer is given two seconds to do so.
+    pub fn cancels(&self) -> usize {
+        self.is_dark();
         let messages = self.journal.messages();
         messages
             .iter()

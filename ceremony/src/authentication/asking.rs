@@ -305,10 +305,7 @@ impl<'a> Asking<'_, 'a> {
                 if let Some(status) = why.by_the_person() {
                     return Step::Drop(KeyRefusal::from(status));
                 }
-                let proven = self
-                    .proven
-                    .map(|candidate| candidate.credential.name.clone());
-                Step::Drop(KeyRefusal::CannotVerify(proven, why))
+                Step::Drop(KeyRefusal::CannotVerify(self.proven_name(), why))
             }
         }
     }
@@ -352,8 +349,18 @@ impl<'a> Asking<'_, 'a> {
             {
                 self.sign(at + 1, authorization)
             }
-            (_, other) => Step::Drop(KeyRefusal::from(other)),
+            (_, other) => Step::Drop(match KeyRefusal::from(other) {
+                KeyRefusal::CannotVerify(_, why) => {
+                    KeyRefusal::CannotVerify(self.proven_name(), why)
+                }
+                refusal => refusal,
+            }),
         }
+    }
+
+    fn proven_name(&self) -> Option<CredentialName> {
+        self.proven
+            .map(|candidate| candidate.credential.name.clone())
     }
 
     fn same_relying_party(&self, at: usize, next: usize) -> bool {

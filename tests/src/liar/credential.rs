@@ -87,6 +87,17 @@ fn eddsa_cose(x: &[u8]) -> Value {
     cbor_map! { 1 => 1, 3 => -8, -1 => 6, -2 => x.to_vec() }
 }
 
+/// A credential that the key holds.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// Its id.
+    pub id: Vec<u8>,
+    /// Its private key.
+    pub key: KeyPair,
+    /// Whom it is for.
+    pub rp_id: String,
+}
+
 /// How a signature is made.
 pub type Form = Arc<dyn Fn(&KeyPair, &[u8]) -> Vec<u8> + Send + Sync>;
 

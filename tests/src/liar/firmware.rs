@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use nix::sys::socket::{MsgFlags, recv, send};
 use sha2::{Digest, Sha256};
 use sk_cbor::{Value, cbor_array_vec, cbor_map};
 
-use super::credential::{Assertion, KeyPair, NewCredential, written};
+use super::credential::{Assertion, Credential, KeyPair, NewCredential, written};
 use super::lie::{Act, Lie, Moment, Packets, WhenCancelled};
 use super::pin::PinKeeper;
 use crate::virtual_key::Report;
@@ -42,8 +42,8 @@ pub(super) struct Memory {
     pub(super) lie: Lie,
     pub(super) touched_after: Option<Duration>,
     pub(super) pin: PinKeeper,
-    credentials: BTreeMap<Vec<u8>, (KeyPair, String)>,
-    counter: u32,
+    pub(super) credentials: Vec<Credential>,
+    pub(super) counter: u32,
     hashes: Vec<Vec<u8>>,
     next_channel: u32,
     pub(super) heard: Vec<Moment>,
@@ -60,7 +60,7 @@ impl Default for Memory {
             lie: Lie::None,
             touched_after: Some(Duration::ZERO),
             pin: PinKeeper::default(),
-            credentials: BTreeMap::new(),
+            credentials: Vec::new(),
             counter: 0,
             hashes: Vec::new(),
             next_channel: 0x0102_0304,
@@ -346,19 +346,19 @@ impl Memory {
         let rp_id = request.rp_id().ok_or(status::MISSING_PARAMETER)?;
         let asked = request.allow_list();
         let verified = self.verified(request, &hash)?;
-        let held = |id: &&Vec<u8>| self.credentials.get(*id).is_some_and(|it| it.1 == rp_id);
-        let id = asked.iter().find(held).ok_or(status::NO_CREDENTIALS)?;
-        let (key, _) = self.credentials[id];
+        let asked_for = |it: &&Credential| it.rp_id == rp_id && asked.contains(&it.id);
+        let held = self.credentials.iter().find(asked_for);
+        let held = held.ok_or(status::NO_CREDENTIALS)?.clone();
         self.counter += 1;
         let silent = request.is_silent();
         let mut assertion = Assertion {
-            credential_id: Some(id.clone()),
+            credential_id: Some(held.id),
             rp_id_hash: Sha256::digest(&rp_id).to_vec(),
             flags: verified | if silent { 0 } else { PRESENT },
             counter: self.counter.to_be_bytes().to_vec(),
             behind: Vec::new(),
             client_data_hash: hash.clone(),
-            key,
+            key: held.key,
             form: Arc::new(KeyPair::sign),
             more: Vec::new(),
             asked,
@@ -379,7 +379,11 @@ impl Memory {
         let key = KeyPair::fresh(algorithm);
         let mut id = vec![0; 32];
         getrandom::fill(&mut id).expect("random bytes");
-        self.credentials.insert(id.clone(), (key, rp_id.clone()));
+        self.credentials.push(Credential {
+            id: id.clone(),
+            key,
+            rp_id: rp_id.clone(),
+        });
         let flags = PRESENT | ATTESTED | verified;
         let mut credential = NewCredential::of(key, &rp_id, &id, &hash, flags);
         if let Lie::NewCredential(lie) = &self.lie {

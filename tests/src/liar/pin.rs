@@ -10,7 +10,7 @@ use p256::{PublicKey, SecretKey};
 use sha2::{Digest, Sha256};
 use sk_cbor::{Value, cbor_map};
 
-use super::credential::fresh_scalar;
+use super::credential::{fresh_scalar, written};
 use crate::virtual_key::request::Request;
 
 /// Wrong PINs that it takes.
@@ -62,7 +62,7 @@ impl PinKeeper {
     /// getKeyAgreement.
     pub(super) fn key_agreement(&self) -> Value {
         let sec1 = self.agreement.public_key().to_sec1_bytes();
-        cbor_map! { 1 => cose_key(&sec1[1..33], &sec1[33..65]) }
+        cbor_map! { 1 => cose_key_value(&sec1[1..33], &sec1[33..65]) }
     }
 
     /// getPINRetries.
@@ -105,8 +105,12 @@ impl PinKeeper {
     }
 }
 
-/// The `COSE_Key` of a key agreement, with these coordinates, whatever they are.
-pub fn cose_key(x: &[u8], y: &[u8]) -> Value {
+/// The `COSE_Key` of a key agreement, written, with these coordinates, whatever they are.
+pub fn cose_key(x: &[u8], y: &[u8]) -> Vec<u8> {
+    written(cose_key_value(x, y))
+}
+
+fn cose_key_value(x: &[u8], y: &[u8]) -> Value {
     cbor_map! { 1 => 2, 3 => -25, -1 => 1, -2 => x.to_vec(), -3 => y.to_vec() }
 }
 

@@ -11,5 +11,8 @@
     reason = "also in a test's helpers"
 )]
 
+mod cbor;
 mod framing;
+mod meaning;
+mod pin;
 mod scene;

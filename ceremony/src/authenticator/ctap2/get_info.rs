@@ -96,7 +96,7 @@ impl Info {
                 let forced = value.bool().map_err(|_| Malformed("forcePINChange"))?;
                 once(&mut force_pin_change, forced)
             }
-            0x0d => once(&mut min_pin_length, size(value)?),
+            0x0d => once(&mut min_pin_length, read_min_pin_length(value)?),
             _ => Ok(false),
         })?;
         let options = options.unwrap_or_default();
@@ -109,9 +109,7 @@ impl Info {
             max_credential_count_in_list: max_ids,
             algorithms,
             force_pin_change: force_pin_change.unwrap_or(false),
-            min_pin_length: min_pin_length.map_or(Pin::SHORTEST, |length| {
-                u8::try_from(length).unwrap_or(u8::MAX)
-            }),
+            min_pin_length: min_pin_length.unwrap_or(Pin::SHORTEST),
             options,
         })
     }
@@ -151,6 +149,14 @@ fn size(value: &mut Decoder<'_>) -> Result<usize, Malformed> {
         Ok(0) => Err(Malformed("a limit of 0 in getInfo")),
         Ok(size) => Ok(usize::try_from(size).unwrap_or(usize::MAX)),
         Err(_) => Err(Malformed("a limit in getInfo")),
+    }
+}
+
+/// One that no PIN can reach would have a person type theirs in vain.
+fn read_min_pin_length(value: &mut Decoder<'_>) -> Result<u8, Malformed> {
+    match u8::try_from(size(value)?) {
+        Ok(length) if usize::from(length) <= Pin::LONGEST => Ok(length),
+        _ => Err(Malformed("a minPINLength over 63")),
     }
 }
 
@@ -345,6 +351,9 @@ mod tests {
             info(1, "07 01").unwrap().max_credential_count_in_list,
             Some(1)
         );
+        assert_eq!(info(1, "0d 183f").unwrap().min_pin_length, 63);
+        assert!(info(1, "0d 1840").is_err());
+        assert!(info(1, "0d 1bffffffffffffffff").is_err());
         let huge = info(1, "05 1bffffffffffffffff").unwrap();
         assert_eq!(huge.max_msg_size, usize::MAX);
     }
