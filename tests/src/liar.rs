@@ -113,8 +113,12 @@ impl Liar {
         self.memory().interruptions
     }
 
-    /// How many CANCELs it was sent.
+    /// How many CANCELs it was sent. One may be on its way, so it is given two seconds.
     pub fn cancels(&self) -> usize {
+        let until = Instant::now() + Duration::from_secs(2);
+        while self.memory().cancels == 0 && Instant::now() < until {
+            thread::sleep(Duration::from_millis(2));
+        }
         self.memory().cancels
     }
 

@@ -53,6 +53,16 @@ impl KeyPair {
             .sign(message)
     }
 
+    /// The public half of an `EdDSA` key.
+    pub fn public(&self) -> [u8; 32] {
+        let Self::EdDsa(seed) = self else {
+            panic!("an EdDSA key has one");
+        };
+        ed25519_dalek::SigningKey::from_bytes(seed)
+            .verifying_key()
+            .to_bytes()
+    }
+
     /// The `COSE_Key` of its public half.
     fn cose(&self) -> Value {
         match self {
@@ -61,10 +71,7 @@ impl KeyPair {
                 let sec1 = key.public_key().to_sec1_bytes();
                 es256_cose(&sec1[1..33], &sec1[33..65])
             }
-            Self::EdDsa(seed) => {
-                let key = ed25519_dalek::SigningKey::from_bytes(seed).verifying_key();
-                eddsa_cose(key.as_bytes())
-            }
+            Self::EdDsa(_) => eddsa_cose(&self.public()),
         }
     }
 }

@@ -12,7 +12,9 @@
 )]
 
 mod cbor;
+mod enrolment;
 mod framing;
 mod meaning;
 mod pin;
 mod scene;
+mod time;

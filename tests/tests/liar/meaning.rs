@@ -192,6 +192,13 @@ fn what_it_signs() {
     );
 }
 
+/// R the neutral element and s 0: good for every message under a key of low order.
+const NEUTRAL: &[u8] = &{
+    let mut signature = [0; 64];
+    signature[0] = 1;
+    signature
+};
+
 #[test]
 fn what_it_signs_with_eddsa() {
     let mut scene = Scene::touch_eddsa();
@@ -205,12 +212,6 @@ fn what_it_signs_with_eddsa() {
         assertion(|it| it.key = KeyPair::EdDsa([7; 32])),
         NO_SIGNATURE,
     );
-    // R the neutral element and s 0: good for every message under a key of low order.
-    const NEUTRAL: &[u8] = &{
-        let mut signature = [0; 64];
-        signature[0] = 1;
-        signature
-    };
     scene.tries("the neutral element", forged(NEUTRAL), NO_SIGNATURE);
     scene.tries("64 zeros", forged(&[0; 64]), NO_SIGNATURE);
     scene.tries("nothing", forged(&[]), NO_SIGNATURE);

@@ -299,6 +299,14 @@ impl Scene {
         );
     }
 
+    /// What the liar is asked last before it is believed, or is given a PIN.
+    pub(crate) fn last_question(&self) -> Moment {
+        match self.demand {
+            Demand::Touch => Moment::GetAssertion,
+            Demand::Pin => Moment::PinToken,
+        }
+    }
+
     /// Whether the liar was asked anything that takes a PIN.
     pub(crate) fn liar_got_no_pin(&self) -> bool {
         !self.liar.heard().contains(&Moment::PinToken)

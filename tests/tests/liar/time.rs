@@ -1,0 +1,265 @@
+//! Keys that never come to an end, or to one too early.
+
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use tests::liar::{Act, Lie, Moment, Packets};
+use tests::login::assert_outcome;
+use tests::{Liar, Pam, Presence};
+
+use crate::scene::{Expected, PIN, Scene};
+
+const NOT_ANSWERING: Expected = Expected::AtDeadline(
+    Pam::AuthErr,
+    "does not answer. Unplug it, plug it in and try again.",
+);
+const NOBODY_TOUCHED: Expected = Expected::AtDeadline(
+    Pam::AuthErr,
+    "Nobody touched the security key in time. Try again.",
+);
+/// The node of an unplugged key may take a while to go; a key may still come.
+const UNPLUGGED: Expected = Expected::AtDeadline(
+    Pam::AuthinfoUnavail,
+    "No security key was plugged in. Plug yours in and try again.",
+);
+
+const ON_THE_WAY_TO_A_PIN: [Moment; 6] = [
+    Moment::GetInfo,
+    Moment::Probe,
+    Moment::PinRetries,
+    Moment::KeyAgreement,
+    Moment::PinToken,
+    Moment::GetAssertion,
+];
+
+fn silence(moment: Moment) -> Lie {
+    Lie::packets(moment, |_| Vec::new())
+}
+
+fn for_ever(moment: Moment, status: u8, pause: Duration) -> Lie {
+    Lie::packets(moment, move |packets: &Packets| {
+        vec![Act::SendForEver(packets.keepalive(status), pause)]
+    })
+}
+
+#[test]
+fn silence_is_bounded_by_the_deadline() {
+    let mut scene = Scene::touch();
+    for moment in [Moment::Init, Moment::GetAssertion] {
+        scene.tries(
+            &format!("silence at {moment:?}"),
+            silence(moment),
+            NOT_ANSWERING,
+        );
+    }
+}
+
+#[test]
+#[ignore = "long: make hostile"]
+fn silence_on_the_way_to_a_pin_is_bounded_by_the_deadline() {
+    let mut scene = Scene::pin();
+    for moment in ON_THE_WAY_TO_A_PIN {
+        scene.tries(
+            &format!("silence at {moment:?}"),
+            silence(moment),
+            NOT_ANSWERING,
+        );
+    }
+}
+
+#[test]
+fn keepalives_do_not_keep_a_login_alive() {
+    let mut scene = Scene::touch();
+    for (pause, name) in [(300, "0.3 ms"), (100_000, "100 ms")] {
+        let pause = Duration::from_micros(pause);
+        scene.tries(
+            &format!("at work every {name}"),
+            for_ever(Moment::GetAssertion, 1, pause),
+            NOT_ANSWERING,
+        );
+        scene.tries(
+            &format!("waits for a touch every {name}"),
+            for_ever(Moment::GetAssertion, 2, pause),
+            NOBODY_TOUCHED,
+        );
+    }
+    scene.tries(
+        "a keepalive that is none, for ever",
+        for_ever(Moment::GetAssertion, 3, Duration::from_millis(100)),
+        Expected::faulty("it answered with command 0xbb."),
+    );
+}
+
+#[test]
+#[ignore = "long: make hostile"]
+fn keepalives_on_the_way_to_a_pin_do_not_keep_a_login_alive() {
+    let mut scene = Scene::pin();
+    for moment in ON_THE_WAY_TO_A_PIN {
+        for (status, expected) in [(1, NOT_ANSWERING), (2, NOBODY_TOUCHED)] {
+            scene.tries(
+                &format!("keepalive {status} every 0.3 ms at {moment:?}"),
+                for_ever(moment, status, Duration::from_micros(300)),
+                expected,
+            );
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_trickles_in_is_bounded_by_the_deadline() {
+    let mut scene = Scene::touch();
+    scene.tries(
+        "a packet every second",
+        Lie::packets(Moment::GetAssertion, |packets| {
+            let packets = packets.sent().into_iter();
+            packets
+                .flat_map(|act| [Act::Wait(Duration::from_secs(1)), act])
+                .collect()
+        }),
+        NOT_ANSWERING,
+    );
+}
+
+#[test]
+fn floods_of_others_do_not_keep_a_login_alive() {
+    let mut scene = Scene::touch();
+    scene.tries(
+        "packets of another channel for ever",
+        Lie::packets(Moment::GetAssertion, |_| {
+            let foreign = tests::liar::packet(0x0A0A_0A0A, &[0x90, 0, 1, 0]);
+            vec![Act::SendForEver(foreign, Duration::from_micros(100))]
+        }),
+        NOT_ANSWERING,
+    );
+}
+
+/// How many packets a whole login takes.
+fn packets_of_a_login(scene: &Scene) -> usize {
+    let login = scene.login_with(Lie::None);
+    assert_eq!(login.code(), Pam::Success, "{login:#?}");
+    scene.liar().packets_sent()
+}
+
+#[test]
+fn unplugged_before_and_between_the_packets_of_a_touch() {
+    let mut scene = Scene::touch();
+    for packets in 0..packets_of_a_login(&scene) {
+        scene.tries(
+            &format!("unplugged after {packets} packets"),
+            Lie::UnplugAfter(packets),
+            UNPLUGGED,
+        );
+    }
+}
+
+#[test]
+#[ignore = "long: make hostile"]
+fn unplugged_before_and_between_all_packets_on_the_way_to_a_pin() {
+    let mut scene = Scene::pin();
+    for packets in 0..packets_of_a_login(&scene) {
+        scene.tries(
+            &format!("unplugged after {packets} packets"),
+            Lie::UnplugAfter(packets),
+            UNPLUGGED,
+        );
+    }
+}
+
+#[test]
+fn replugged_as_another_key_under_the_same_node() {
+    for scene in [Scene::touch(), Scene::pin()] {
+        // What the one was asked the other must not answer.
+        let asked = scene.last_question();
+        scene.liar().lies(silence(asked));
+        scene.liar().forget();
+        let other = Liar::named("Other");
+        let port = scene.plug_liar_in();
+        let node = port.node();
+        let login = scene
+            .machine()
+            .login("sudo", "alice")
+            .answers([PIN, PIN])
+            .start();
+        scene.liar().wait_until_asked(asked);
+        drop(port);
+        let port = scene
+            .machine()
+            .plug_in_cable(other.name(), other.power_on());
+        assert_eq!(port.node(), node);
+        let login = login.finish();
+        let sentence = "\"Other\" (/dev/hidraw0) is not enrolled for alice.";
+        assert_outcome(&login, Pam::AuthErr, sentence);
+        assert!(
+            !other.heard().contains(&Moment::PinToken),
+            "{:?}",
+            other.heard()
+        );
+        assert!(other.is_dark());
+    }
+}
+
+#[test]
+fn told_to_stop_and_blinking_on() {
+    use tests::liar::WhenCancelled::{AnswersAllTheSame, BlinksOn, StopsAfter};
+
+    // Another key wins; whatever the liar does with its CANCEL, the login is over.
+    let scene = Scene::touch();
+    for when in [
+        BlinksOn,
+        AnswersAllTheSame,
+        StopsAfter(Duration::from_secs(5)),
+    ] {
+        scene.liar().lies(Lie::Cancelled(when));
+        scene.liar().touched(None);
+        scene.liar().forget();
+        let _port = scene.plug_liar_in();
+        let blue = scene.machine().plug_in(scene.blue().clone());
+        blue.presence(Presence::after_ms(300));
+        let login = scene.login();
+        assert_outcome(&login, Pam::Success, "Touch ");
+        assert_eq!(scene.liar().cancels(), 1, "{when:?}");
+    }
+}
+
+#[test]
+fn a_key_that_stood_aside_is_asked_again_once_it_has_stopped() {
+    use tests::liar::WhenCancelled::{AnswersAllTheSame, StopsAfter};
+
+    for when in [StopsAfter(Duration::from_millis(1500)), AnswersAllTheSame] {
+        let scene = Scene::pin();
+        scene.liar().lies(Lie::Cancelled(when));
+        scene.liar().touched(None);
+        let _port = scene.plug_liar_in();
+        let blue = scene.machine().plug_in(scene.blue().clone());
+        blue.presence(Presence::after_ms(300));
+        let mut login = scene
+            .machine()
+            .login("sudo", "alice")
+            .answers_later()
+            .start();
+        // Both blink; blue is touched, and pulled out before its PIN is typed.
+        login.wait_until_said("PIN of \"blue key\"");
+        assert_eq!(scene.liar().cancels(), 1, "{when:?}");
+        let said_before = login.complained();
+        drop(blue.unplug());
+        login.type_line(PIN);
+        scene.liar().touched(Some(Duration::from_millis(100)));
+        login.wait_until_said("PIN of \"liar\"");
+        let said_between = login.complained();
+        let said_between = &said_between[said_before.len()..];
+        login.type_line(PIN);
+        let login = login.finish();
+        assert_outcome(&login, Pam::Success, "Touch \"liar\"");
+        assert_eq!(
+            scene.liar().interruptions(),
+            0,
+            "{:?}",
+            scene.liar().heard()
+        );
+        assert!(
+            !said_between.contains("Touch"),
+            "it blinked on: {said_between}"
+        );
+    }
+}
