@@ -1,0 +1,35 @@
+//! What the documents say of the tests is so.
+
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::Path;
+
+/// `file::test` and `file::`, wherever they stand between backticks.
+fn named(document: &str) -> Vec<(&str, &str)> {
+    let spans = document.split('`').skip(1).step_by(2);
+    spans
+        .filter_map(|span| span.split_once("::"))
+        .filter(|(file, test)| {
+            let plain = |text: &str| {
+                text.chars()
+                    .all(|c| c.is_ascii_lowercase() || "/_".contains(c))
+            };
+            plain(file) && plain(test.trim_end_matches(|c: char| c.is_ascii_digit()))
+        })
+        .collect()
+}
+
+#[test]
+fn every_test_that_security_names_is_there() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let named = named(include_str!("../../SECURITY.md"));
+    assert!(named.len() > 40, "{named:?}");
+    for (file, test) in named {
+        let path = tests.join(file).with_extension("rs");
+        let source = fs::read_to_string(&path);
+        let source = source.unwrap_or_else(|_| panic!("no {}", path.display()));
+        let there = test.is_empty() || source.contains(&format!("fn {test}("));
+        assert!(there, "no test {test} in {}", path.display());
+    }
+}
