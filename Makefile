@@ -10,11 +10,12 @@ SHELL_FILES := .ci/run .ci/advisories .ci/prerequisites
 # What the bench plays with and judges by, beyond what building needs.
 BENCH_PACKAGES := binutils openssh-client util-linux bsdutils passwd login sudo fido2-tools libpam-u2f pamu2fcfg
 
-.PHONY: help demo check test build bench prerequisites
+.PHONY: help demo check test hostile build bench prerequisites
 
 help:
 	@echo "make demo    watch a security key open a real PAM service, or not; nothing under /etc is touched"
 	@echo "make test    every test"
+	@echo "make hostile every test that takes long: keys that lie in every member, packet and moment"
 	@echo "make check   formatting, lints, licences, documentation"
 	@echo "make bench   what a login costs, beside pam_u2f; writes BENCHMARKS.md"
 	@echo "make build   pam_passkey.so and passkey, in target/release"
@@ -36,6 +37,12 @@ test: build
 	@.ci/prerequisites $(BENCH_PACKAGES)
 	cargo test --locked --workspace
 	cargo test --locked -p tests --features built-in-uv --test built_in_uv
+
+# What `make test` leaves out because it takes minutes.
+hostile: build
+	@.ci/prerequisites $(BENCH_PACKAGES)
+	cargo build --locked -p tests
+	cargo test --locked -p tests --test liar -- --ignored
 
 # Needs more than the rest, and only here: valgrind, and what it reads libc's symbols from.
 bench: build

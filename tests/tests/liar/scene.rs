@@ -246,8 +246,15 @@ impl Scene {
     fn beside_an_honest_key(&self, fault: &str, lie: Lie) {
         self.liar.lies(lie);
         self.liar.forget();
-        let _port = self.plug_liar_in();
-        let blue = self.machine.plug_in(self.blue.clone());
+        // Now the one is asked first, now the other.
+        let plug_blue_in = || self.machine.plug_in(self.blue.clone());
+        let (_port, blue) = if self.tried.is_multiple_of(2) {
+            let port = self.plug_liar_in();
+            (port, plug_blue_in())
+        } else {
+            let blue = plug_blue_in();
+            (self.plug_liar_in(), blue)
+        };
         blue.presence(Presence::after_ms(150));
         blue.forget_transactions();
         let login = self.login();
