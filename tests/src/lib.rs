@@ -31,6 +31,7 @@
 extern crate alloc;
 
 pub mod counts;
+mod footprint;
 mod hidraw;
 pub mod household;
 pub mod liar;

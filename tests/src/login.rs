@@ -2,11 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+use std::fs;
 use std::ops::Deref;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::footprint::Footprint;
 use crate::machine::{Finished, Machine, Run, Running, Session};
 
 /// A login that has not begun.
@@ -63,16 +66,39 @@ impl<'m> Login<'m> {
     }
 
     /// Goes on to `pam_setcred` after success.
-    pub fn setcred(mut self) -> Self {
-        self.arguments.push("--setcred".to_owned());
-        self
+    pub fn setcred(self) -> Self {
+        self.option("--setcred")
     }
 
     /// Blocks SIGINT and SIGQUIT while libpam is at work, and looks for them afterwards: sudo's
     /// way. See [`Report::pending`].
-    pub fn interrupts_like_sudo(mut self) -> Self {
-        self.arguments.push("--block-interrupts".to_owned());
-        self
+    pub fn interrupts_like_sudo(self) -> Self {
+        self.option("--block-interrupts")
+    }
+
+    /// Logs in so often, one after the other, in one host; each has its `pam_start` and `pam_end`.
+    pub fn logins(self, logins: usize) -> Self {
+        self.argument("--logins", &logins.to_string())
+    }
+
+    /// The host takes its locale from the environment.
+    pub fn with_its_locale(self) -> Self {
+        self.option("--locale")
+    }
+
+    /// The host stops once its last call has returned, before `pam_end`, until it is sent SIGCONT.
+    pub fn stops_after_authenticate(self) -> Self {
+        self.option("--stop-after-authenticate")
+    }
+
+    /// The host stops after `pam_end`, until it is sent SIGCONT.
+    pub fn stops_after_end(self) -> Self {
+        self.option("--stop-after-end")
+    }
+
+    /// The host leaves a copy of each answer on its heap, freed and not wiped.
+    pub fn litters(self) -> Self {
+        self.option("--litter")
     }
 
     /// Whose session the host runs in; at first [`Session::Local`].
@@ -122,6 +148,11 @@ impl<'m> Login<'m> {
         )
     }
 
+    fn option(mut self, name: &str) -> Self {
+        self.arguments.push(name.to_owned());
+        self
+    }
+
     fn argument(mut self, name: &str, value: &str) -> Self {
         self.arguments.extend([name.to_owned(), value.to_owned()]);
         self
@@ -149,6 +180,22 @@ impl RunningLogin<'_> {
     /// Blocks until the module has said this; fails the test if it does not in time.
     pub fn wait_until_said(&self, text: &str) {
         self.0.wait_for_error(text);
+    }
+
+    /// Blocks until the host has stopped; fails the test if it does not in time.
+    pub fn wait_until_stopped(&self) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while !self.is_stopped() {
+            assert!(Instant::now() < until, "the host did not stop");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.pid())).unwrap_or_default();
+        // After the name, which stands in brackets and may hold anything.
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, rest)| rest.starts_with('T'))
     }
 
     /// Types an answer.
@@ -210,7 +257,8 @@ impl LoggedIn {
     }
 }
 
-/// The code, a sentence that the person must have been told, and no trace in the host.
+/// The code, a sentence that the person must have been told, and no trace in the host or on its
+/// output.
 ///
 /// # Panics
 ///
@@ -222,7 +270,22 @@ pub fn assert_outcome(login: &LoggedIn, code: Pam, sentence: &str) {
         login.said().contains(sentence),
         "nobody said {sentence:?}: {login:#?}"
     );
-    assert!(login.report.footprint.is_clean(), "{login:#?}");
+    assert_no_trace(login);
+}
+
+/// All in the host is as it was, and nobody but the host has printed anything.
+///
+/// # Panics
+///
+/// Where it is otherwise.
+#[track_caller]
+pub fn assert_no_trace(login: &LoggedIn) {
+    let changes = login.report.footprint.changes();
+    assert!(changes.is_empty(), "{changes:#?}: {login:#?}");
+    // The report alone, and on stderr what the host repeats.
+    let report = serde_json::to_string_pretty(&login.report).unwrap_or_default();
+    assert_eq!(login.host.stdout, report + "\n");
+    assert_eq!(login.host.stderr, login.said());
 }
 
 /// What pam-host prints: one JSON document.
@@ -241,6 +304,11 @@ pub struct Report {
     /// By how much the calls raised the host's peaks, in KiB: resident, and mapped at all. The
     /// module itself is among that, and what libpam and the name service load.
     pub peak_growth: [u64; 2],
+    /// How many bytes of malloc's were in use before the first login, and after each.
+    pub heap: Vec<u64>,
+    /// How many panics the host's own hook heard of during the logins, and of one that the host
+    /// then made itself.
+    pub panics_heard: [usize; 2],
 }
 
 /// One call into libpam.
@@ -261,39 +329,6 @@ pub struct Message {
     pub text: String,
     /// When it came, counted from the host's start.
     pub at_ms: u64,
-}
-
-/// How the host found itself before the first `pam_authenticate` and after `pam_end`. A guest leaves
-/// no trace: both are the same.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Footprint {
-    /// Open descriptors, and what they are.
-    pub descriptors: [Vec<String>; 2],
-    /// Number of threads.
-    pub threads: [usize; 2],
-    /// Children, living or dead.
-    pub children: [String; 2],
-    /// `SigBlk`, `SigIgn` and `SigCgt` of /proc/self/status.
-    pub signals: [Vec<String>; 2],
-    /// The environment.
-    pub environment: [Vec<String>; 2],
-    /// Working directory and umask.
-    pub place: [String; 2],
-}
-
-impl Footprint {
-    /// Whether all is as it was.
-    pub fn is_clean(&self) -> bool {
-        fn same<T: PartialEq>([before, after]: &[T; 2]) -> bool {
-            before == after
-        }
-        same(&self.descriptors)
-            && same(&self.threads)
-            && same(&self.children)
-            && same(&self.signals)
-            && same(&self.environment)
-            && same(&self.place)
-    }
 }
 
 /// The kinds of messages.

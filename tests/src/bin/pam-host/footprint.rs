@@ -2,85 +2,113 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 
 use tests::login::Footprint;
 
+use crate::guts;
+
 /// The host at one moment.
-pub(crate) struct Trace {
-    descriptors: Vec<String>,
-    threads: usize,
-    children: String,
-    signals: Vec<String>,
-    environment: Vec<String>,
-    place: String,
-}
+pub(crate) struct Trace(BTreeMap<String, Vec<String>>);
 
 impl Trace {
     pub(crate) fn look() -> Self {
-        let mut descriptors: Vec<String> = entries("/proc/self/fd")
-            .filter_map(|fd| {
-                Some(format!(
-                    "{fd} {}",
-                    fs::read_link(format!("/proc/self/fd/{fd}")).ok()?.display()
-                ))
-            })
-            // The look itself: the directory, open while it is read.
-            .filter(|line| !line.contains("/proc/"))
-            .collect();
-        descriptors.sort();
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let lines = |prefixes: &[&str]| {
-            let wanted = |line: &&str| prefixes.iter().any(|prefix| line.starts_with(prefix));
-            status
-                .lines()
-                .filter(wanted)
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
+        let pid = std::process::id();
+        let children = fs::read_to_string(format!("/proc/self/task/{pid}/children"));
+        let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
         let mut environment: Vec<String> = env::vars_os()
             .map(|(name, value)| format!("{}={}", name.display(), value.display()))
             .collect();
         environment.sort();
-        let pid = std::process::id();
-        Self {
-            descriptors,
-            threads: entries("/proc/self/task").count(),
-            children: fs::read_to_string(format!("/proc/self/task/{pid}/children"))
-                .unwrap_or_default(),
-            signals: lines(&["SigBlk:", "SigIgn:", "SigCgt:"]),
-            environment,
-            place: format!("{:?} {:?}", env::current_dir().ok(), lines(&["Umask:"])),
-        }
+        let cwd = env::current_dir().map_or_else(|_| String::new(), |it| it.display().to_string());
+        let things = [
+            ("descriptors", descriptors()),
+            ("threads", entries("/proc/self/task").collect()),
+            ("children", vec![children.unwrap_or_default()]),
+            (
+                "signals",
+                status(&["SigBlk:", "SigIgn:", "SigCgt:", "SigPnd:", "ShdPnd:"]),
+            ),
+            ("dispositions", guts::dispositions()),
+            ("timers", guts::timers()),
+            ("environment", environment),
+            ("locale", vec![guts::locale()]),
+            ("working directory", vec![cwd]),
+            ("umask", status(&["Umask:"])),
+            ("limits", limits.lines().map(str::to_owned).collect()),
+            (
+                "identity",
+                status(&["Name:", "Uid:", "Gid:", "Groups:", "Cap", "NoNewPrivs:"]),
+            ),
+            ("mapped files", mapped_files()),
+        ];
+        Self(things.map(|(what, seen)| (what.to_owned(), seen)).into())
     }
 
-    pub(crate) fn compare(self, after: Self) -> Footprint {
-        Footprint {
-            descriptors: [self.descriptors, after.descriptors],
-            threads: [self.threads, after.threads],
-            children: [self.children, after.children],
-            signals: [self.signals, after.signals],
-            environment: [self.environment, after.environment],
-            place: [self.place, after.place],
-        }
+    pub(crate) fn compare(self, mut after: Self) -> Footprint {
+        let both = |(what, before)| {
+            let after = after.0.remove(&what).unwrap_or_default();
+            (what, [before, after])
+        };
+        Footprint(self.0.into_iter().map(both).collect())
     }
+}
+
+/// Each with its flags: one that was made non-blocking is changed too.
+fn descriptors() -> Vec<String> {
+    let mut descriptors: Vec<String> = entries("/proc/self/fd")
+        .filter_map(|fd| {
+            let target = fs::read_link(format!("/proc/self/fd/{fd}")).ok()?;
+            let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+            Some(format!("{fd} {} {}", target.display(), flags.trim()))
+        })
+        // The look itself: the directory, open while it is read.
+        .filter(|line| !line.contains("/proc/"))
+        .collect();
+    descriptors.sort();
+    descriptors
+}
+
+/// Programs and libraries in memory, each once: a module that could not be unloaded is still there.
+fn mapped_files() -> Vec<String> {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let mut files: Vec<String> = maps
+        .lines()
+        .filter_map(|line| Some(line[line.find('/')?..].to_owned()))
+        .collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
+/// The lines of /proc/self/status that begin so.
+fn status(prefixes: &[&str]) -> Vec<String> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .filter(|line| prefixes.iter().any(|prefix| line.starts_with(prefix)))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A hexadecimal line of /proc/self/status: a set of signals.
 pub(crate) fn status_line(name: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let lines = status(&[name]);
+    let line = lines.first().and_then(|line| line.strip_prefix(name));
     line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
         .unwrap_or(0)
 }
 
 /// The most memory the process ever had, in KiB: resident, and mapped at all.
 pub(crate) fn peaks() -> [u64; 2] {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     ["VmHWM:", "VmPeak:"].map(|name| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let number = line.and_then(|line| line.split_whitespace().next());
+        let lines = status(&[name]);
+        let number = lines
+            .first()
+            .and_then(|line| line.split_whitespace().nth(1));
         number.map_or(0, |number| number.parse().unwrap_or(0))
     })
 }

@@ -1,7 +1,8 @@
 //! The few functions of libpam that an application needs, made safe.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
+use std::slice;
 
 use tests::login::Style;
 
@@ -9,6 +10,9 @@ const PAM_SUCCESS: c_int = 0;
 const PAM_BUF_ERR: c_int = 5;
 const PAM_CONV_ERR: c_int = 19;
 const PAM_ESTABLISH_CRED: c_int = 2;
+
+/// The longest answer with its NUL: PAM_MAX_RESP_SIZE.
+const LONGEST_ANSWER: usize = 512;
 
 /// An item that an application sets, by its number in `_pam_types.h`.
 #[derive(Clone, Copy)]
@@ -69,13 +73,13 @@ unsafe extern "C" {
 
 unsafe extern "C" {
     fn calloc(count: usize, size: usize) -> *mut c_void;
-    fn strdup(text: *const c_char) -> *mut c_char;
 }
 
 /// Hears what the module says, and answers its prompts.
 pub(crate) trait Conversation {
-    /// The answer to a prompt; none when there is nobody to answer.
-    fn hear(&mut self, style: Style, text: &str) -> Option<CString>;
+    /// A message. To a prompt the answer is written into `answer`, which is zeroed; false when
+    /// there is nobody to answer.
+    fn hear(&mut self, style: Style, text: &str, answer: Option<&mut [u8]>) -> bool;
 }
 
 /// A PAM transaction.
@@ -194,12 +198,19 @@ unsafe extern "C" fn converse<C: Conversation>(
                 4 => (Style::TextInfo, false),
                 other => (Style::Other(other), false),
             };
-            let answer = conversation.hear(style, &text);
             if is_prompt {
-                let Some(answer) = answer else {
+                let answer: *mut u8 = calloc(LONGEST_ANSWER, 1).cast();
+                if answer.is_null() {
+                    return PAM_BUF_ERR;
+                }
+                (*answers.add(index)).text = answer.cast();
+                // The last byte stays NUL.
+                let room = slice::from_raw_parts_mut(answer, LONGEST_ANSWER - 1);
+                if !conversation.hear(style, &text, Some(room)) {
                     return PAM_CONV_ERR;
-                };
-                (*answers.add(index)).text = strdup(answer.as_ptr());
+                }
+            } else {
+                conversation.hear(style, &text, None);
             }
         }
     }

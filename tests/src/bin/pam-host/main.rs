@@ -1,7 +1,8 @@
 //! A plain PAM application: asks libpam whether this is the user, and prints what happened.
 //!
 //! `pam-host [--confdir DIR] --service S --user U [--rhost H] [--tty T] [--ruser U] [--calls N]
-//! [--setcred] [--block-interrupts] [--aloud]`
+//! [--logins N] [--setcred] [--block-interrupts] [--aloud] [--locale] [--litter]
+//! [--stop-after-authenticate|--stop-after-end]`
 //!
 //! Prompts are answered from standard input, a line each. It knows nothing of the module, and
 //! prints one JSON document ([`Report`]) and nothing else; `--aloud` repeats the messages on
@@ -10,22 +11,32 @@
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "the report, and why there is none"
+    reason = "one of the host's own, the report, and why there is none"
 )]
 
+mod arguments;
 mod footprint;
+mod guts;
 mod libpam;
+mod notes;
 
-use std::ffi::{CStr, CString, c_int};
-use std::io;
+use std::ffi::c_int;
+use std::panic;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
-use tests::login::{Call, Message, Pam, Report, Style};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask, raise};
+use tests::login::{Call, Pam, Report};
 
+use arguments::{Arguments, StopAfter};
 use footprint::Trace;
-use libpam::{Conversation, Item, Transaction};
+use libpam::Transaction;
+use notes::Notes;
+
+/// What the host panics with, to hear itself.
+const ONE_OF_OURS: &str = "to be counted";
 
 fn main() -> ExitCode {
     match Arguments::parse(std::env::args().skip(1)).and_then(|arguments| host(&arguments)) {
@@ -44,13 +55,60 @@ fn main() -> ExitCode {
 }
 
 fn host(arguments: &Arguments) -> Result<Report, String> {
-    let began = Instant::now();
+    // As every program has one: the module's panics, and its quiet hook, are its own.
+    let heard = count_panics();
+    if arguments.locale {
+        guts::take_locale_from_environment();
+    }
+    let mut notes = Notes::new(Instant::now(), arguments.aloud, arguments.litter);
+    let mut seen = Seen::with_room_for(arguments);
     let before = Trace::look();
-    let notes = Notes {
-        began,
-        messages: Vec::new(),
-        aloud: arguments.aloud,
-    };
+    let peaks = footprint::peaks();
+    seen.heap.push(guts::heap_in_use());
+    for _ in 0..arguments.logins {
+        notes = login(arguments, notes, &mut seen)?;
+        if arguments.stop_after == Some(StopAfter::End) {
+            stop()?;
+        }
+        seen.heap.push(guts::heap_in_use());
+    }
+    let [resident, mapped] = footprint::peaks();
+    let footprint = before.compare(Trace::look());
+    let in_the_calls = heard.load(Ordering::Relaxed);
+    let _ = panic::catch_unwind(|| panic::panic_any(ONE_OF_OURS));
+    Ok(Report {
+        calls: seen.calls,
+        setcred: seen.setcred,
+        messages: notes.messages(),
+        pending: seen.pending,
+        footprint,
+        peak_growth: [resident - peaks[0], mapped - peaks[1]],
+        heap: seen.heap,
+        panics_heard: [in_the_calls, heard.load(Ordering::Relaxed) - in_the_calls],
+    })
+}
+
+/// What the host writes down of its calls. The room is taken before the first.
+#[derive(Default)]
+struct Seen {
+    calls: Vec<Call>,
+    setcred: Option<Call>,
+    pending: Vec<String>,
+    heap: Vec<u64>,
+}
+
+impl Seen {
+    fn with_room_for(arguments: &Arguments) -> Self {
+        Self {
+            calls: Vec::with_capacity(arguments.logins * arguments.calls),
+            heap: Vec::with_capacity(arguments.logins + 1),
+            ..Self::default()
+        }
+    }
+}
+
+/// One transaction, from `pam_start` to `pam_end`.
+fn login(arguments: &Arguments, notes: Notes, seen: &mut Seen) -> Result<Notes, String> {
     let mut transaction = Transaction::start(
         &arguments.service,
         &arguments.user,
@@ -70,36 +128,53 @@ fn host(arguments: &Arguments) -> Result<Report, String> {
         pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&interrupts), None)
             .map_err(|error| error.to_string())?;
     }
-    let peaks = footprint::peaks();
-    let mut calls = Vec::new();
-    let mut pending = Vec::new();
+    let mut code = Pam::Abort;
     for _ in 0..arguments.calls {
-        calls.push(timed(|| transaction.authenticate()));
-        if arguments.block_interrupts {
-            pending = waiting_signals(&interrupts);
+        let call = timed(|| transaction.authenticate());
+        code = call.code;
+        seen.calls.push(call);
+        if arguments.stop_after == Some(StopAfter::Authenticate) {
+            stop()?;
         }
-        if calls.last().is_some_and(|call| call.code == Pam::Success) || !pending.is_empty() {
+        if arguments.block_interrupts {
+            seen.pending = waiting_signals(&interrupts);
+        }
+        if code == Pam::Success || !seen.pending.is_empty() {
             break;
         }
     }
-    let succeeded = calls.last().is_some_and(|call| call.code == Pam::Success);
-    let setcred = (arguments.setcred && succeeded).then(|| timed(|| transaction.setcred()));
+    if arguments.setcred && code == Pam::Success {
+        seen.setcred = Some(timed(|| transaction.setcred()));
+    }
     let notes = transaction.end();
-    if arguments.block_interrupts && pending.is_empty() {
+    if arguments.block_interrupts {
+        // sudo stops for them; we take them, and stand as before.
+        for _ in &seen.pending {
+            interrupts.wait().map_err(|error| error.to_string())?;
+        }
         pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&interrupts), None)
             .map_err(|error| error.to_string())?;
     }
-    let [resident, mapped] = footprint::peaks();
-    let peak_growth = [resident - peaks[0], mapped - peaks[1]];
-    let footprint = before.compare(Trace::look());
-    Ok(Report {
-        calls,
-        setcred,
-        messages: notes.messages,
-        pending,
-        footprint,
-        peak_growth,
-    })
+    Ok(notes)
+}
+
+/// Stands still until somebody says SIGCONT.
+fn stop() -> Result<(), String> {
+    raise(Signal::SIGSTOP).map_err(|error| error.to_string())
+}
+
+/// Begins to count panics, and to say nothing of the one that is made to be counted.
+fn count_panics() -> Arc<AtomicUsize> {
+    let heard = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&heard);
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        counting.fetch_add(1, Ordering::Relaxed);
+        if panic.payload().downcast_ref() != Some(&ONE_OF_OURS) {
+            before(panic);
+        }
+    }));
+    heard
 }
 
 fn timed(call: impl FnOnce() -> c_int) -> Call {
@@ -119,90 +194,4 @@ fn waiting_signals(interrupts: &SigSet) -> Vec<String> {
         .filter(|signal| waiting & (1 << (*signal as u64 - 1)) != 0)
         .map(|signal| signal.as_str().to_owned())
         .collect()
-}
-
-/// Writes down what is said, and answers from standard input.
-struct Notes {
-    began: Instant,
-    messages: Vec<Message>,
-    aloud: bool,
-}
-
-impl Conversation for Notes {
-    fn hear(&mut self, style: Style, text: &str) -> Option<CString> {
-        let at_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if self.aloud {
-            eprintln!("{text}");
-        }
-        self.messages.push(Message {
-            style,
-            text: text.to_owned(),
-            at_ms,
-        });
-        if !matches!(style, Style::PromptEchoOff | Style::PromptEchoOn) {
-            return None;
-        }
-        let mut line = String::new();
-        let length = io::stdin().read_line(&mut line).ok()?;
-        if length == 0 {
-            return None;
-        }
-        CString::new(line.trim_end_matches('\n')).ok()
-    }
-}
-
-struct Arguments {
-    service: CString,
-    user: CString,
-    confdir: Option<CString>,
-    items: Vec<(Item, CString)>,
-    calls: usize,
-    setcred: bool,
-    block_interrupts: bool,
-    aloud: bool,
-}
-
-impl Arguments {
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let (mut service, mut user) = (None, None);
-        let mut parsed = Self {
-            service: CString::default(),
-            user: CString::default(),
-            confdir: None,
-            items: Vec::new(),
-            calls: 1,
-            setcred: false,
-            block_interrupts: false,
-            aloud: false,
-        };
-        while let Some(option) = arguments.next() {
-            let mut value = || {
-                let value = arguments
-                    .next()
-                    .ok_or_else(|| format!("{option} needs a value"))?;
-                CString::new(value).map_err(|_| format!("{option} takes no NUL"))
-            };
-            match option.as_str() {
-                "--service" => service = Some(value()?),
-                "--user" => user = Some(value()?),
-                "--confdir" => parsed.confdir = Some(value()?),
-                "--rhost" => parsed.items.push((Item::Rhost, value()?)),
-                "--tty" => parsed.items.push((Item::Tty, value()?)),
-                "--ruser" => parsed.items.push((Item::Ruser, value()?)),
-                "--calls" => parsed.calls = number(&value()?)?,
-                "--setcred" => parsed.setcred = true,
-                "--aloud" => parsed.aloud = true,
-                "--block-interrupts" => parsed.block_interrupts = true,
-                _ => return Err(format!("{option} is no option")),
-            }
-        }
-        parsed.service = service.ok_or("--service is missing")?;
-        parsed.user = user.ok_or("--user is missing")?;
-        Ok(parsed)
-    }
-}
-
-fn number(text: &CStr) -> Result<usize, String> {
-    let number = text.to_str().ok().and_then(|text| text.parse().ok());
-    number.ok_or_else(|| format!("{text:?} is no number"))
 }

@@ -1,0 +1,79 @@
+//! The command line of pam-host.
+
+#![forbid(unsafe_code)]
+
+use std::ffi::{CStr, CString};
+
+use crate::libpam::Item;
+
+/// After which call the host stops, once, for whoever wants to look into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StopAfter {
+    Authenticate,
+    End,
+}
+
+#[derive(Default)]
+pub(crate) struct Arguments {
+    pub(crate) service: CString,
+    pub(crate) user: CString,
+    pub(crate) confdir: Option<CString>,
+    pub(crate) items: Vec<(Item, CString)>,
+    /// `pam_authenticate` is called so often, or until it succeeds.
+    pub(crate) calls: usize,
+    /// The whole transaction, from `pam_start` to `pam_end`, takes place so often.
+    pub(crate) logins: usize,
+    pub(crate) setcred: bool,
+    pub(crate) block_interrupts: bool,
+    pub(crate) aloud: bool,
+    pub(crate) stop_after: Option<StopAfter>,
+    /// Leaves a copy of each answer on the heap, freed but not wiped.
+    pub(crate) litter: bool,
+    /// Takes the locale from the environment.
+    pub(crate) locale: bool,
+}
+
+impl Arguments {
+    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let (mut service, mut user) = (None, None);
+        let mut parsed = Self {
+            calls: 1,
+            logins: 1,
+            ..Self::default()
+        };
+        while let Some(option) = arguments.next() {
+            let mut value = || {
+                let value = arguments
+                    .next()
+                    .ok_or_else(|| format!("{option} needs a value"))?;
+                CString::new(value).map_err(|_| format!("{option} takes no NUL"))
+            };
+            match option.as_str() {
+                "--service" => service = Some(value()?),
+                "--user" => user = Some(value()?),
+                "--confdir" => parsed.confdir = Some(value()?),
+                "--rhost" => parsed.items.push((Item::Rhost, value()?)),
+                "--tty" => parsed.items.push((Item::Tty, value()?)),
+                "--ruser" => parsed.items.push((Item::Ruser, value()?)),
+                "--calls" => parsed.calls = number(&value()?)?,
+                "--logins" => parsed.logins = number(&value()?)?,
+                "--setcred" => parsed.setcred = true,
+                "--aloud" => parsed.aloud = true,
+                "--block-interrupts" => parsed.block_interrupts = true,
+                "--stop-after-authenticate" => parsed.stop_after = Some(StopAfter::Authenticate),
+                "--stop-after-end" => parsed.stop_after = Some(StopAfter::End),
+                "--litter" => parsed.litter = true,
+                "--locale" => parsed.locale = true,
+                _ => return Err(format!("{option} is no option")),
+            }
+        }
+        parsed.service = service.ok_or("--service is missing")?;
+        parsed.user = user.ok_or("--user is missing")?;
+        Ok(parsed)
+    }
+}
+
+fn number(text: &CStr) -> Result<usize, String> {
+    let number = text.to_str().ok().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| format!("{text:?} is no number"))
+}
