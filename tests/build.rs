@@ -1,25 +1,30 @@
-//! Compiles `src/hid_ioctls.rs`, a library of its own, for the machines' `/etc/ld.so.preload`.
+//! Compiles the libraries that a machine's `/etc/ld.so.preload` names: each is one file.
 
 use std::env;
 use std::path::Path;
 use std::process::Command;
 
+/// File in `src`, and the variable that tells the bench where the library is.
+const LIBRARIES: [(&str, &str); 2] = [
+    ("hid_ioctls", "HID_IOCTLS"),
+    ("broken_clock", "BROKEN_CLOCK"),
+];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!("cargo::rerun-if-changed=src/hid_ioctls.rs");
-    let library = Path::new(&env::var("OUT_DIR")?).join("libhid_ioctls.so");
-    let status = Command::new(env::var("RUSTC")?)
-        .args([
-            "--edition=2024",
-            "--crate-type=cdylib",
-            "--crate-name=hid_ioctls",
-            "-O",
-        ])
-        .args(["--target", &env::var("TARGET")?, "src/hid_ioctls.rs", "-o"])
-        .arg(&library)
-        .status()?;
-    if !status.success() {
-        return Err("src/hid_ioctls.rs does not compile".into());
+    for (name, variable) in LIBRARIES {
+        let source = format!("src/{name}.rs");
+        println!("cargo::rerun-if-changed={source}");
+        let library = Path::new(&env::var("OUT_DIR")?).join(format!("lib{name}.so"));
+        let status = Command::new(env::var("RUSTC")?)
+            .args(["--edition=2024", "--crate-type=cdylib", "-O"])
+            .args(["--crate-name", name, "--target", &env::var("TARGET")?])
+            .args([&source, "-o"])
+            .arg(&library)
+            .status()?;
+        if !status.success() {
+            return Err(format!("{source} does not compile").into());
+        }
+        println!("cargo::rustc-env={variable}={}", library.display());
     }
-    println!("cargo::rustc-env=HID_IOCTLS={}", library.display());
     Ok(())
 }

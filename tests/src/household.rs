@@ -3,6 +3,9 @@
 
 #![forbid(unsafe_code)]
 
+use std::fs;
+use std::path::Path;
+
 use serde::Deserialize;
 
 use crate::machine::{MODULE, Machine, PluggedIn, Run};
@@ -12,6 +15,9 @@ use crate::virtual_key::{Presence, VirtualKey};
 /// Where the module keeps receipts on such a machine.
 const RECEIPTS: &str = "/var/lib/pam-passkey/receipts";
 
+/// Where the library that fails lies on a machine.
+const BROKEN_CLOCK: &str = "/usr/local/lib/bench/libbroken_clock.so";
+
 impl Machine {
     /// A machine on which nobody has a key yet.
     #[must_use]
@@ -20,6 +26,26 @@ impl Machine {
         machine.policy("user_verification = \"discouraged\"\n");
         machine.service("sudo", &format!("auth required {MODULE}\n"));
         machine
+    }
+
+    /// The same, and one day its clock will fail the module: see [`break_clock`](Self::break_clock).
+    #[must_use]
+    pub fn with_a_clock_that_breaks() -> Self {
+        let mut machine = Self::lived_on();
+        machine.install(Path::new(env!("BROKEN_CLOCK")), BROKEN_CLOCK);
+        machine.write_etc("ld.so.preload", BROKEN_CLOCK, 0o644);
+        machine
+    }
+
+    /// Once the module has asked so many more times for the time, it asks once in vain, and
+    /// panics: nothing else can make it.
+    pub fn break_clock(&self, after: usize) {
+        self.write("/run/broken-clock", &after.to_string(), 0o644);
+    }
+
+    /// Whether the clock has failed since it was told to. Afterwards it does not.
+    pub fn clock_has_failed(&self) -> bool {
+        fs::remove_file(self.path("/run/broken-clock")).is_err()
     }
 
     /// Writes the common files that Debian's services include, for passwords alone.

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::fmt;
 use std::fs;
 use std::ops::Deref;
 use std::thread;
@@ -170,11 +171,15 @@ pub struct RunningLogin<'m>(Running<'m>);
 impl RunningLogin<'_> {
     /// Waits for its end.
     pub fn finish(self) -> LoggedIn {
-        let host = self.0.finish();
+        let mut host = self.0.finish();
         let report = serde_json::from_str(&host.stdout);
         let report =
             report.unwrap_or_else(|error| panic!("pam-host printed no report: {error}\n{host:#?}"));
-        LoggedIn { report, host }
+        LoggedIn {
+            report,
+            printed: std::mem::take(&mut host.stdout),
+            host,
+        }
     }
 
     /// Blocks until the module has said this; fails the test if it does not in time.
@@ -213,12 +218,21 @@ impl<'m> Deref for RunningLogin<'m> {
 }
 
 /// A login that is over, whatever came of it.
-#[derive(Debug)]
 pub struct LoggedIn {
     /// What the host saw.
     pub report: Report,
-    /// The host itself: its log lines, its stderr, how it ended.
+    /// The host itself: its log lines, its stderr, how it ended. Its stdout was the report.
     pub host: Finished,
+    printed: String,
+}
+
+/// Without what was printed, which is the report once more.
+impl fmt::Debug for LoggedIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut host = f.debug_struct("LoggedIn");
+        host.field("report", &self.report).field("host", &self.host);
+        host.finish_non_exhaustive()
+    }
 }
 
 impl LoggedIn {
@@ -284,7 +298,7 @@ pub fn assert_no_trace(login: &LoggedIn) {
     assert!(changes.is_empty(), "{changes:#?}: {login:#?}");
     // The report alone, and on stderr what the host repeats.
     let report = serde_json::to_string_pretty(&login.report).unwrap_or_default();
-    assert_eq!(login.host.stdout, report + "\n");
+    assert_eq!(login.printed, report + "\n");
     assert_eq!(login.host.stderr, login.said());
 }
 

@@ -344,6 +344,8 @@ fn a_prompt_for_a_pin_can_be_left_as_the_hosts_own_can() {
     blue.presence(Presence::Never);
     let touched = machine.run(host).stdin(format!("{PIN}\n")).start();
     touched.wait_for_error("Touch \"blue key\"");
+    // While the host shows it, a signal is the host's.
+    std::thread::sleep(Duration::from_millis(50));
     blue.forget_transactions();
     touched.signal(Signal::SIGINT);
     let ended = touched.finish();

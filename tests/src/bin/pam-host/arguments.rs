@@ -14,6 +14,10 @@ pub(crate) enum StopAfter {
 }
 
 #[derive(Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub(crate) struct Arguments {
     pub(crate) service: CString,
     pub(crate) user: CString,

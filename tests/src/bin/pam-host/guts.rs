@@ -68,6 +68,7 @@ pub(crate) fn take_locale_from_environment() -> bool {
 
 /// How many bytes of malloc's are in use.
 pub(crate) fn heap_in_use() -> u64 {
-    // SAFETY: mallinfo2 only counts.
-    unsafe { libc::mallinfo2() }.uordblks as u64
+    // SAFETY: mallinfo2 only counts: what lies among the rest, and what has a mapping of its own.
+    let heap = unsafe { libc::mallinfo2() };
+    (heap.uordblks + heap.hblkhd) as u64
 }

@@ -11,7 +11,7 @@ const PAM_BUF_ERR: c_int = 5;
 const PAM_CONV_ERR: c_int = 19;
 const PAM_ESTABLISH_CRED: c_int = 2;
 
-/// The longest answer with its NUL: PAM_MAX_RESP_SIZE.
+/// The longest answer with its NUL: `PAM_MAX_RESP_SIZE`.
 const LONGEST_ANSWER: usize = 512;
 
 /// An item that an application sets, by its number in `_pam_types.h`.

@@ -9,6 +9,7 @@
 //! standard error while they come.
 
 #![allow(
+    clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "one of the host's own, the report, and why there is none"

@@ -45,9 +45,6 @@ impl Notes {
 impl Conversation for Notes {
     fn hear(&mut self, style: Style, text: &str, answer: Option<&mut [u8]>) -> bool {
         let at_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if self.aloud {
-            eprintln!("{text}");
-        }
         let message = Message {
             style,
             text: text.to_owned(),
@@ -55,6 +52,10 @@ impl Conversation for Notes {
         };
         let written = serde_json::to_writer(&mut self.messages, &message);
         self.messages.push(b'\n');
+        // Last: whoever reads it may send a signal at once, which is to find the module at work.
+        if self.aloud {
+            eprintln!("{text}");
+        }
         let Some(answer) = answer else {
             return written.is_ok();
         };
