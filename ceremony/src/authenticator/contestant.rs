@@ -315,12 +315,13 @@ impl<D: Dialogue> Contestant<D> {
             let step = self.dialogue.pin(Ok(pin));
             return self.follow(step, table);
         }
-        let Some(message) = &self.message else {
-            return Turn::GoOn;
-        };
-        let packets = match self.channel.send(message) {
-            Ok(packets) => packets,
-            Err(fault) => return Turn::Faulty(fault),
+        let packets = match (self.channel.open_again(), &self.message) {
+            (Some(init), _) => vec![init],
+            (None, Some(message)) => match self.channel.send(message) {
+                Ok(packets) => packets,
+                Err(fault) => return Turn::Faulty(fault),
+            },
+            (None, None) => return Turn::GoOn,
         };
         for packet in packets {
             match send(&mut self.key, &packet) {
@@ -361,7 +362,10 @@ impl<D: Dialogue> Contestant<D> {
             self.phase = Phase::Ready;
             self.message = None;
         }
-        self.send_at = None;
+        // One that was busy when it was asked for a channel still needs one.
+        if self.channel.open_again().is_none() {
+            self.send_at = None;
+        }
         self.told_waiting = false;
         self.claim = None;
     }

@@ -38,6 +38,9 @@ mod command {
     pub(super) const ERROR: u8 = 0xbf;
 }
 
+/// `ERR_CHANNEL_BUSY` (§11.2.9.1.6).
+const BUSY: u8 = 0x06;
+
 /// The CBOR bit among the capabilities in an INIT response (§11.2.9.1.3).
 const CAPABILITY_CBOR: u8 = 0x04;
 
@@ -89,10 +92,15 @@ impl Channel {
             id: BROADCAST,
             state: State::Opening { nonce },
         };
-        (
-            channel,
-            first_packet(BROADCAST, command::INIT, nonce.len(), &nonce),
-        )
+        (channel, init(nonce))
+    }
+
+    /// The INIT once more, where it has not been answered.
+    pub fn open_again(&self) -> Option<Packet> {
+        match self.state {
+            State::Opening { nonce } => Some(init(nonce)),
+            _ => None,
+        }
     }
 
     /// The packets of a CBOR message. Nothing may be under way.
@@ -154,6 +162,11 @@ impl Channel {
                 (command::INIT, Some((answered, granted))) if *answered == nonce => {
                     self.opened(length, granted).map(Some)
                 }
+                // §11.2.5.1: it takes no INIT in the middle of a message. The
+                // error may answer somebody else's; ours is sent again for it.
+                (command::ERROR, _) if length == 1 && data.first() == Some(&BUSY) => {
+                    Ok(Some(Event::Busy))
+                }
                 _ => Ok(None),
             };
         }
@@ -164,7 +177,7 @@ impl Channel {
         match (command, data.first()) {
             (command::KEEPALIVE, Some(1)) if length == 1 => Ok(Some(Event::Processing)),
             (command::KEEPALIVE, Some(2)) if length == 1 => Ok(Some(Event::UserPresenceNeeded)),
-            (command::ERROR, Some(0x06)) if length == 1 => {
+            (command::ERROR, Some(&BUSY)) if length == 1 => {
                 self.state = State::Idle;
                 Ok(Some(Event::Busy))
             }
@@ -240,6 +253,10 @@ impl Channel {
         };
         None
     }
+}
+
+fn init(nonce: [u8; 8]) -> Packet {
+    first_packet(BROADCAST, command::INIT, nonce.len(), &nonce)
 }
 
 fn first_packet(id: ChannelId, command: u8, length: usize, data: &[u8]) -> Packet {
@@ -370,6 +387,23 @@ mod tests {
         }
         let ours = granted(NONCE, OURS, CAPABILITY_CBOR);
         assert_eq!(channel.receive(&ours), Ok(Some(Event::Opened)));
+    }
+
+    #[test]
+    fn a_key_in_the_middle_of_a_message_may_be_asked_again_for_a_channel() {
+        let (mut channel, first) = Channel::open(NONCE);
+        let busy = first_packet(BROADCAST, command::ERROR, 1, &[0x06]);
+        assert_eq!(channel.receive(&busy), Ok(Some(Event::Busy)));
+        assert_eq!(channel.open_again(), Some(first));
+        for other in [
+            first_packet(BROADCAST, command::ERROR, 1, &[0x01]),
+            first_packet(BROADCAST, command::ERROR, 2, &[0x06]),
+        ] {
+            assert_eq!(channel.receive(&other), Ok(None));
+        }
+        let ours = granted(NONCE, OURS, CAPABILITY_CBOR);
+        assert_eq!(channel.receive(&ours), Ok(Some(Event::Opened)));
+        assert_eq!(channel.open_again(), None);
     }
 
     #[test]

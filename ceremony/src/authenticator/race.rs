@@ -127,11 +127,7 @@ pub fn run<D: Dialogue>(
         ready_since: None,
         chosen: None,
     };
-    let result = race.run(&watch);
-    for contestant in &mut race.running {
-        contestant.cancel();
-    }
-    result
+    race.run(&watch)
 }
 
 struct Race<'r, 'c, D: Dialogue, S> {
@@ -148,6 +144,15 @@ struct Race<'r, 'c, D: Dialogue, S> {
     ready_since: Option<Instant>,
     /// The key that alone may be asked for its PIN.
     chosen: Option<FoundKey>,
+}
+
+/// However the race ends, no key is left blinking: not even by a panic.
+impl<D: Dialogue, S> Drop for Race<'_, '_, D, S> {
+    fn drop(&mut self) {
+        for contestant in &mut self.running {
+            contestant.cancel();
+        }
+    }
 }
 
 /// How the race ends, as soon as it does.
