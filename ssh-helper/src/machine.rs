@@ -8,7 +8,6 @@ use ceremony::credential_file::{CredentialFile, CredentialFileError, Store};
 use ceremony::policy::{Config, PolicyError};
 use ceremony::signature_counter::SignatureCounters;
 use ceremony::trusted_file::{Reason, Untrusted};
-use nix::errno::Errno;
 
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -115,7 +114,7 @@ const AS_ROOT: &str = "run the same command with sudo";
 
 /// Whether it is only this user who may not read a file.
 fn may_not_read(problem: &Untrusted) -> bool {
-    problem.reason == Reason::Io(Errno::EACCES) && !nix::unistd::geteuid().is_root()
+    matches!(problem.reason, Reason::Forbidden { uid } if uid != 0)
 }
 
 /// Why the credential files cannot be used. Their own sentences say what to do

@@ -207,6 +207,20 @@ mod tests {
     }
 
     #[test]
+    fn of_a_file_cut_short_no_half_record_counts() {
+        let text = format!("{HEAD}{}", record("blue key", 1));
+        // The last line's end may be missing, and nothing else.
+        for cut in 0..text.len() - 1 {
+            let file = parse(&text[..cut]);
+            assert!(
+                file.is_err() || file.is_ok_and(|it| names(&it).is_empty()),
+                "{cut}"
+            );
+        }
+        assert_eq!(names(&parse(text.trim_end()).unwrap()), ["blue key"]);
+    }
+
+    #[test]
     fn a_file_by_hand_is_read_too() {
         let text = format!(
             "# by hand\nuid = 1000 # alice\r\nversion = 1\n\n  [[ credential ]] # blue\n{}",

@@ -40,8 +40,17 @@ pub(super) fn check_head(
             )),
         }
     };
-    // The version first: a newer one may have keys that we do not know.
-    match number("version")? {
+    let refuse_unknown = || {
+        let unknown = entries.iter().find(|entry| !HEAD.contains(&entry.key));
+        unknown.map_or(Ok(()), |Entry { key, line, .. }| {
+            let hint = did_you_mean(key, &HEAD);
+            Err(refuse(*line, format!("unknown key {}{hint}", quoted(key))))
+        })
+    };
+    // The version first: a newer one may have keys that we do not know. Where
+    // there is none, it may be what a misspelt key was meant to be.
+    let version = number("version").or_else(|missing| refuse_unknown().and(Err(missing)));
+    match version? {
         (VERSION, _) => {}
         (version, line) if version > VERSION => {
             return Err(CredentialFileError::Newer {
@@ -52,12 +61,7 @@ pub(super) fn check_head(
         }
         (_, line) => return Err(refuse(line, format!("version takes {VERSION}"))),
     }
-    for Entry { key, line, .. } in &entries {
-        if !HEAD.contains(key) {
-            let hint = did_you_mean(key, &HEAD);
-            return Err(refuse(*line, format!("unknown key {}{hint}", quoted(key))));
-        }
-    }
+    refuse_unknown()?;
     let (found, line) = number("uid")?;
     if found != i64::from(account.uid) {
         return Err(CredentialFileError::UidDiffers {
@@ -233,6 +237,10 @@ mod tests {
         refused(
             &format!("{HEAD}uids = 7"),
             "3: unknown key \"uids\"; did you mean \"uid\"?",
+        );
+        refused(
+            "uid = 1000\nverison = 1\n",
+            "2: unknown key \"verison\"; did you mean \"version\"?",
         );
         refused(
             "version = 1\nuid = \"1000\"\n",

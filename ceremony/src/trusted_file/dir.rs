@@ -104,9 +104,14 @@ impl TrustedDir {
         if bytes.len() > most {
             return Err(too_long());
         }
-        String::from_utf8(bytes)
-            .map(Some)
-            .map_err(|_| Untrusted::new(&path, Reason::NotText))
+        String::from_utf8(bytes).map(Some).map_err(|problem| {
+            let good = problem
+                .as_bytes()
+                .iter()
+                .take(problem.utf8_error().valid_up_to());
+            let line = 1 + good.filter(|byte| **byte == b'\n').count();
+            Untrusted::new(&path, Reason::NotText { line })
+        })
     }
 
     /// Where this directory is, for messages.
@@ -365,8 +370,10 @@ mod tests {
     #[test]
     fn only_utf_8_is_read() {
         let scratch = Scratch::new();
-        scratch.write("file", b"\xff\xfe");
-        assert_eq!(why_not_read(&scratch, "file"), Reason::NotText);
+        for (bytes, line) in [(b"\xff\xfe".as_slice(), 1), (b"\n\n\xe4", 3)] {
+            scratch.write("file", bytes);
+            assert_eq!(why_not_read(&scratch, "file"), Reason::NotText { line });
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::unistd::geteuid;
 
 use crate::credential::printable;
 
@@ -53,7 +54,15 @@ pub enum Reason {
         most: usize,
     },
     /// Not UTF-8.
-    NotText,
+    NotText {
+        /// The line, counted from 1, of the first byte that is not.
+        line: usize,
+    },
+    /// This process may not open it; only one of root's always may.
+    Forbidden {
+        /// Whose process it is.
+        uid: u32,
+    },
     /// The system would not open or read it.
     Io(Errno),
 }
@@ -74,6 +83,9 @@ impl Untrusted {
             Errno::ENOTDIR => Reason::NotDirectory,
             // A socket, a device nobody answers for, a directory opened to write.
             Errno::ENXIO | Errno::ENODEV | Errno::EISDIR => Reason::NotRegular,
+            Errno::EACCES => Reason::Forbidden {
+                uid: geteuid().as_raw(),
+            },
             other => Reason::Io(other),
         };
         Self::new(path, reason)
@@ -114,7 +126,11 @@ impl fmt::Display for Untrusted {
                 "{path} has a second name elsewhere (hard link); copy it and put the copy in its place"
             ),
             Reason::TooLong { most } => write!(f, "{path} has more than {most} bytes"),
-            Reason::NotText => write!(f, "{path} is not UTF-8 text"),
+            Reason::NotText { line } => write!(f, "{path}:{line}: not UTF-8 text"),
+            Reason::Forbidden { uid } => write!(
+                f,
+                "{path} may not be opened by uid {uid}, as which this program runs"
+            ),
             Reason::Io(errno) => write!(f, "{path} could not be read: {}", errno.desc()),
         }
     }
@@ -137,5 +153,18 @@ mod tests {
             "/x/a?b can be written by others (mode 0666); \
              look who wrote it, then: chmod go-w /x/a?b"
         );
+        let problem = Untrusted::new(Path::new("/x/y"), Reason::NotText { line: 7 });
+        assert_eq!(problem.to_string(), "/x/y:7: not UTF-8 text");
+    }
+
+    #[test]
+    fn who_may_not_open_a_file_is_named() {
+        // The administrator, who is root, can open it, and would not believe it.
+        let problem = Untrusted::on_opening(Path::new("/x/y"), Errno::EACCES);
+        let expected = format!(
+            "/x/y may not be opened by uid {}, as which this program runs",
+            geteuid()
+        );
+        assert_eq!(problem.to_string(), expected);
     }
 }
