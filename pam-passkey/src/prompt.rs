@@ -115,8 +115,11 @@ impl Interaction for Prompt<'_> {
     }
 
     fn ask_pin(&mut self, key: &FoundKey, question: &PinQuestion) -> Result<Pin, NoPin> {
+        let used_up = NoPin::UsedUp {
+            wrong_before: question.wrong_before,
+        };
         let tries = self.tries.filter(|tries| tries.are_left());
-        let tries = tries.ok_or(NoPin::UsedUp)?;
+        let tries = tries.ok_or(used_up)?;
         let conversation = self.conversation.ok_or(NoPin::NotGiven)?;
         self.waiting.clear();
         // Text goes before a prompt, not into it: a greeter's label is short.
@@ -141,7 +144,7 @@ impl Interaction for Prompt<'_> {
             };
             match Pin::typed(typed.as_bytes(), question.shortest) {
                 Ok(pin) if tries.take() => return Ok(pin),
-                Ok(_) => return Err(NoPin::UsedUp),
+                Ok(_) => return Err(used_up),
                 Err(problem) => {
                     self.send(PAM_ERROR_MSG, &format!("That is not a PIN: {problem}."));
                 }

@@ -179,8 +179,10 @@ impl Outcome {
                         printable(&service, 64)
                     ),
                 ),
-            Self::NoUserName => Verdict::silent(PamResultCode::PAM_USER_UNKNOWN)
-                .logging(Level::Notice, "no user name to authenticate"),
+            Self::NoUserName => Verdict::silent(PamResultCode::PAM_USER_UNKNOWN).logging(
+                Level::Notice,
+                "no user name to authenticate, or one that is not UTF-8",
+            ),
             Self::NoAccount { asked, problem } => no_account(&asked, &problem),
             Self::NotEnrolled {
                 account,
@@ -293,8 +295,17 @@ fn not_verified(key: &str, why: &CannotVerify) -> String {
         CannotVerify::NoPin(NoPin::NotAsked) => {
             format!("{key} wants its PIN before it shows that it is enrolled: not here.")
         }
-        CannotVerify::NoPin(NoPin::UsedUp) => {
-            "No further PIN may be tried here. Start again if you know the right one.".to_owned()
+        // Where a greeter gave the login password as a PIN, its person has not
+        // heard of one yet.
+        CannotVerify::NoPin(NoPin::UsedUp { wrong_before }) => {
+            let wrong = if *wrong_before {
+                format!("What was typed is not the PIN of {key}. ")
+            } else {
+                String::new()
+            };
+            format!(
+                "{wrong}No further PIN may be tried here. Start again if you know the right one."
+            )
         }
         CannotVerify::LastTry { wrong_before } => {
             let wrong = if *wrong_before {
@@ -397,7 +408,7 @@ fn refused_verdict(account: &Account, refused: &Refused) -> Verdict {
             why,
         } => (
             match why {
-                CannotVerify::NoPin(NoPin::UsedUp) => PAM_MAXTRIES,
+                CannotVerify::NoPin(NoPin::UsedUp { .. }) => PAM_MAXTRIES,
                 _ => PAM_AUTH_ERR,
             },
             match why {

@@ -53,7 +53,8 @@ impl Interaction for Prompt<'_> {
 
     fn ask_pin(&mut self, key: &FoundKey, question: &PinQuestion) -> Result<Pin, NoPin> {
         if self.pins >= MOST_PINS {
-            return Err(NoPin::UsedUp);
+            let wrong_before = question.wrong_before;
+            return Err(NoPin::UsedUp { wrong_before });
         }
         // Nothing prompts unless someone is there to answer.
         if !terminal::somebody_is_there() {
@@ -191,6 +192,6 @@ mod tests {
         };
         prompt.pins = MOST_PINS;
         let refused = prompt.ask_pin(&FoundKey::default(), &question);
-        assert_eq!(refused.unwrap_err(), NoPin::UsedUp);
+        assert_eq!(refused.unwrap_err(), NoPin::UsedUp { wrong_before: true });
     }
 }

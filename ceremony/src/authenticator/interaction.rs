@@ -83,7 +83,10 @@ pub enum NoPin {
     /// The person would rather not, or nobody is there to be asked.
     NotGiven,
     /// As many were tried as this login may try.
-    UsedUp,
+    UsedUp {
+        /// Whether the last one was wrong, so that nobody else will say so.
+        wrong_before: bool,
+    },
     /// The key has not shown whose it is, and nobody here would read a warning.
     NotAsked,
 }

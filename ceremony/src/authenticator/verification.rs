@@ -496,7 +496,9 @@ impl fmt::Display for CannotVerify {
             Self::NoPin(NoPin::NotAsked) => {
                 write!(f, "it wants its PIN before it shows that it is enrolled")
             }
-            Self::NoPin(NoPin::UsedUp) => write!(f, "no further PIN may be tried in this login"),
+            Self::NoPin(NoPin::UsedUp { .. }) => {
+                write!(f, "no further PIN may be tried in this login")
+            }
             Self::LastTry { .. } => write!(f, "its PIN has one try left, which is not risked here"),
             Self::PinAuthBlocked => write!(f, "too many wrong PINs in a row"),
             Self::PinBlocked => write!(f, "all tries of its PIN are used up"),
