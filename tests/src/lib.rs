@@ -30,6 +30,7 @@
 // The macros of sk-cbor name it.
 extern crate alloc;
 
+pub mod alice_and_bob;
 pub mod counts;
 mod footprint;
 mod hidraw;

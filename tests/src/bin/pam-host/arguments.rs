@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsString};
+use std::os::unix::ffi::OsStringExt;
 
 use crate::libpam::Item;
 
@@ -38,7 +39,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+    pub(crate) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
         let (mut service, mut user) = (None, None);
         let mut parsed = Self {
             calls: 1,
@@ -47,12 +48,13 @@ impl Arguments {
         };
         while let Some(option) = arguments.next() {
             let mut value = || {
+                // Bytes, not text: a name need not be UTF-8.
                 let value = arguments
                     .next()
-                    .ok_or_else(|| format!("{option} needs a value"))?;
-                CString::new(value).map_err(|_| format!("{option} takes no NUL"))
+                    .ok_or_else(|| format!("{} needs a value", option.display()))?;
+                CString::new(value.into_vec()).map_err(|_| "no value has a NUL".to_owned())
             };
-            match option.as_str() {
+            match option.to_str().unwrap_or_default() {
                 "--service" => service = Some(value()?),
                 "--user" => user = Some(value()?),
                 "--confdir" => parsed.confdir = Some(value()?),
@@ -68,7 +70,7 @@ impl Arguments {
                 "--stop-after-end" => parsed.stop_after = Some(StopAfter::End),
                 "--litter" => parsed.litter = true,
                 "--locale" => parsed.locale = true,
-                _ => return Err(format!("{option} is no option")),
+                _ => return Err(format!("{} is no option", option.display())),
             }
         }
         parsed.service = service.ok_or("--service is missing")?;

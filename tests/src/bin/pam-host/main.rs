@@ -40,7 +40,7 @@ use notes::Notes;
 const ONE_OF_OURS: &str = "to be counted";
 
 fn main() -> ExitCode {
-    match Arguments::parse(std::env::args().skip(1)).and_then(|arguments| host(&arguments)) {
+    match Arguments::parse(std::env::args_os().skip(1)).and_then(|arguments| host(&arguments)) {
         Ok(report) => {
             println!(
                 "{}",
