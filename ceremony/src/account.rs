@@ -6,7 +6,8 @@ use std::fmt;
 /// A user name that may become part of a file name, and of nothing else.
 ///
 /// 1 to 250 bytes (a file name has 255, and `.toml` wants five), no slash, no
-/// control character, not beginning with a dot or a dash.
+/// control character, not beginning with a dot or a dash, and no U+FFFD: that
+/// stands for bytes which are no text, and two such names would be one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserName(String);
 
@@ -26,7 +27,8 @@ impl UserName {
         if text.starts_with(['.', '-']) {
             return Err(InvalidUserName::Beginning);
         }
-        match text.chars().find(|&c| c == '/' || c.is_control()) {
+        let is_bad = |&c: &char| c == '/' || c == char::REPLACEMENT_CHARACTER || c.is_control();
+        match text.chars().find(is_bad) {
             Some(bad) => Err(InvalidUserName::Character(bad)),
             None => Ok(Self(text.to_owned())),
         }
@@ -53,7 +55,7 @@ pub enum InvalidUserName {
     TooLong(usize),
     /// Begins with a dot or a dash.
     Beginning,
-    /// Contains a slash or a control character.
+    /// Contains this one, a slash, a control character or U+FFFD.
     Character(char),
 }
 
@@ -148,7 +150,16 @@ mod tests {
     #[test]
     fn a_user_name_is_never_a_path() {
         for text in [
-            "../x", "a/b", "/etc", ".", "..", ".hidden", "-rf", "a\0b", "a\nb",
+            "../x",
+            "a/b",
+            "/etc",
+            ".",
+            "..",
+            ".hidden",
+            "-rf",
+            "a\0b",
+            "a\nb",
+            "a\u{fffd}b",
         ] {
             assert!(UserName::parse(text).is_err(), "{text:?}");
             assert!(matches!(Account::by_name(text), Err(NoAccount::Invalid(_))));

@@ -9,7 +9,7 @@ use ceremony::authentication::{Approval, Refused};
 use ceremony::authenticator::NoPin;
 use ceremony::authenticator::verification::CannotVerify;
 use ceremony::challenge::NoChallenge;
-use ceremony::credential::{CredentialName, printable};
+use ceremony::credential::{CredentialName, is_printable, printable};
 use ceremony::credential_file::CredentialFileError;
 use ceremony::policy::{PolicyError, WhenNotEnrolled};
 use ceremony::signature_counter::CounterError;
@@ -270,7 +270,10 @@ fn not_enrolled(user: &str) -> Verdict {
 
 fn no_account(asked: &str, problem: &NoAccount) -> Verdict {
     // Quoted and short: what was typed at a login prompt is a stranger's word.
-    let line = format!("no account \"{}\": {problem}", printable(asked, 64));
+    // Its blanks stay: they may be all that is wrong with it.
+    let shown = |c| if is_printable(c) { c } else { '?' };
+    let shown: String = asked.chars().map(shown).take(64).collect();
+    let line = format!("no account \"{shown}\": {problem}");
     match problem {
         NoAccount::Unknown | NoAccount::Invalid(_) => {
             not_enrolled(asked).logging(Level::Notice, line)
