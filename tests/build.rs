@@ -1,13 +1,15 @@
-//! Compiles the libraries that a machine's `/etc/ld.so.preload` names: each is one file.
+//! Compiles the libraries that other programs load into themselves, each by itself: those that a
+//! machine's `/etc/ld.so.preload` names, and one for its name service.
 
 use std::env;
 use std::path::Path;
 use std::process::Command;
 
 /// File in `src`, and the variable that tells the bench where the library is.
-const LIBRARIES: [(&str, &str); 2] = [
+const LIBRARIES: [(&str, &str); 3] = [
     ("hid_ioctls", "HID_IOCTLS"),
     ("broken_clock", "BROKEN_CLOCK"),
+    ("name_service", "NAME_SERVICE"),
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
