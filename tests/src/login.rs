@@ -171,15 +171,7 @@ pub struct RunningLogin<'m>(Running<'m>);
 impl RunningLogin<'_> {
     /// Waits for its end.
     pub fn finish(self) -> LoggedIn {
-        let mut host = self.0.finish();
-        let report = serde_json::from_str(&host.stdout);
-        let report =
-            report.unwrap_or_else(|error| panic!("pam-host printed no report: {error}\n{host:#?}"));
-        LoggedIn {
-            report,
-            printed: std::mem::take(&mut host.stdout),
-            host,
-        }
+        LoggedIn::of(self.0.finish())
     }
 
     /// Blocks until the module has said this; fails the test if it does not in time.
@@ -236,6 +228,18 @@ impl fmt::Debug for LoggedIn {
 }
 
 impl LoggedIn {
+    /// A pam-host that has ended, and has printed its report.
+    pub fn of(mut host: Finished) -> Self {
+        let report = serde_json::from_str(&host.stdout);
+        let report =
+            report.unwrap_or_else(|error| panic!("pam-host printed no report: {error}\n{host:#?}"));
+        Self {
+            report,
+            printed: std::mem::take(&mut host.stdout),
+            host,
+        }
+    }
+
     /// What the last `pam_authenticate` returned.
     pub fn code(&self) -> Pam {
         self.report

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use tests::Pam;
 use tests::alice_and_bob::{ALICES, AliceAndBob};
-use tests::login::{LoggedIn, Report, assert_outcome};
+use tests::login::{LoggedIn, assert_outcome};
 
 /// Gives each of these an account of its own, without a key: were it not for its name, it would be
 /// ignored.
@@ -159,9 +159,7 @@ fn bytes_that_are_no_text_are_no_name() {
     let home = with_accounts([]);
     home.sh(r"printf 'al\357ce:x:2000:2000::/:/bin/sh\n' >> /etc/passwd");
     let host = r#"exec pam-host --service sudo --user "$(printf 'al\357ce')""#;
-    let host = home.machine.sh(host).output().expect_success();
-    let report: Report = serde_json::from_str(&host.stdout).unwrap();
-    let login = LoggedIn { report, host };
+    let login = LoggedIn::of(home.machine.sh(host).output().expect_success());
     assert_outcome(&login, Pam::UserUnknown, "");
     let logged = "no user name to authenticate, or one that is not UTF-8";
     assert!(login.logged().contains(logged), "{login:#?}");
