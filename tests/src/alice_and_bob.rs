@@ -40,7 +40,7 @@ pub struct AliceAndBob {
 impl AliceAndBob {
     /// Everything is as it should be.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn at_home() -> Self {
         let machine = Machine::new();
         machine.policy(POLICY);
         machine.service("sudo", &stack());

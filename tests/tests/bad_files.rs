@@ -106,25 +106,33 @@ fn each_is_refused(home: &AliceAndBob, path: &str, deeds: &[(&str, &str)], users
     home.assert_in_order();
 }
 
+/// Without a policy nothing is known of anybody, not even that there is no such account.
+const ANYBODY: &[&str] = &["alice", "bob", "mallory"];
+
 #[test]
 fn a_file_that_others_could_have_written_or_that_is_no_file_is_refused() {
-    let home = AliceAndBob::new();
-    each_is_refused(&home, CONFIG, NO_FILE_OF_ROOTS, &["alice", "bob"]);
+    let home = AliceAndBob::at_home();
+    each_is_refused(&home, CONFIG, NO_FILE_OF_ROOTS, ANYBODY);
     each_is_refused(&home, ALICES, NO_FILE_OF_ROOTS, &["alice"]);
 }
 
 #[test]
 fn a_directory_that_others_could_have_written_or_that_is_none_is_refused() {
-    let home = AliceAndBob::new();
-    for directory in ["/etc/pam-passkey", "/etc/pam-passkey/users"] {
-        each_is_refused(&home, directory, NO_DIRECTORY_OF_ROOTS, &["alice", "bob"]);
-    }
+    let home = AliceAndBob::at_home();
+    let both = ["alice", "bob"];
+    each_is_refused(&home, "/etc/pam-passkey", NO_DIRECTORY_OF_ROOTS, ANYBODY);
+    each_is_refused(
+        &home,
+        "/etc/pam-passkey/users",
+        NO_DIRECTORY_OF_ROOTS,
+        &both,
+    );
 }
 
 #[test]
 fn a_socket_or_a_device_in_the_place_of_a_file_is_refused() {
     for file in [CONFIG, ALICES] {
-        let mut home = AliceAndBob::new();
+        let mut home = AliceAndBob::at_home();
         let logged = format!("{file} is not a regular file");
         let place = home.machine.path(file);
         fs::remove_file(&place).unwrap();
@@ -140,7 +148,7 @@ fn a_socket_or_a_device_in_the_place_of_a_file_is_refused() {
 
 #[test]
 fn a_file_may_have_so_many_bytes_and_not_one_more() {
-    let home = AliceAndBob::new();
+    let home = AliceAndBob::at_home();
     for (file, most) in [(CONFIG, 64 * 1024), (ALICES, 256 * 1024)] {
         let good = home.machine.read(file).unwrap();
         let padded = |length: usize| format!("{good}{}", "#".repeat(length - good.len()));
@@ -159,7 +167,7 @@ fn a_file_may_have_so_many_bytes_and_not_one_more() {
 
 #[test]
 fn a_file_too_long_is_not_read_in() {
-    let home = AliceAndBob::new();
+    let home = AliceAndBob::at_home();
     for file in [CONFIG, ALICES] {
         home.mend();
         // Four times what the host may have of memory.
@@ -179,7 +187,7 @@ fn what_a_host_that_is_not_root_may_not_read_is_not_taken_for_absent() {
         println!("skipped: there is only one user here");
         return;
     }
-    let home = AliceAndBob::new();
+    let home = AliceAndBob::at_home();
     home.machine.service("kde", &stack());
     home.blue.node_mode(0o666); // what udev gives the user at the seat
     let locked = || home.machine.login("kde", "alice").as_alice().run();
@@ -204,7 +212,7 @@ fn what_a_host_that_is_not_root_may_not_read_is_not_taken_for_absent() {
 
 #[test]
 fn who_holds_a_lock_on_a_file_delays_nobody() {
-    let home = AliceAndBob::new();
+    let home = AliceAndBob::at_home();
     for file in [ALICES, CONFIG] {
         for kind in ["--shared", "--exclusive"] {
             // Everybody may read these files, and so lock them.

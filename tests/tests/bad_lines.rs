@@ -50,7 +50,7 @@ const FAULTY_CONFIGURATIONS: &[(&str, &str)] = &[
 
 #[test]
 fn a_line_of_the_configuration_that_is_not_understood_stops_every_login() {
-    let home = AliceAndBob::new();
+    let home = AliceAndBob::at_home();
     for (settings, logged) in FAULTY_CONFIGURATIONS {
         home.machine.write(CONFIG, settings, 0o644);
         home.blue.forget_transactions();
@@ -62,7 +62,7 @@ fn a_line_of_the_configuration_that_is_not_understood_stops_every_login() {
 
 #[test]
 fn an_empty_configuration_is_the_strict_default_and_ignores_nobody() {
-    let home = AliceAndBob::new();
+    let home = AliceAndBob::at_home();
     home.machine.write(CONFIG, "", 0o644);
     let sentence = "A PIN or fingerprint is required here, and \"blue key\" has none set up.";
     assert_outcome(&home.login("alice"), Pam::AuthErr, sentence);
@@ -101,13 +101,13 @@ const FAULTY_HEADS: &[(&str, &str)] = &[
         "version = 1\nuid = \"1000\"\n",
         "2: uid takes a whole number, not a string",
     ),
-    ("version = 1\nuid = 10\000\n", "2: not TOML: "),
+    ("version = 1\nuid = 1000\0\n", "2: not TOML: "),
     ("# \0\nversion = 1\nuid = 1000\n", "1: not TOML: "),
 ];
 
 #[test]
 fn a_credential_file_whose_head_is_not_right_is_refused_whole() {
-    let home = AliceAndBob::new();
+    let home = AliceAndBob::at_home();
     let good = home.machine.read(ALICES).unwrap();
     let (_, record) = good.split_once(HEAD).unwrap();
     home.machine
@@ -128,7 +128,7 @@ fn a_credential_file_whose_head_is_not_right_is_refused_whole() {
 
 #[test]
 fn the_keys_of_an_account_are_not_inherited_by_the_next_of_that_name() {
-    let home = AliceAndBob::new();
+    let home = AliceAndBob::at_home();
     home.sh("sed -i 's/^alice:x:1000:/alice:x:1002:/' /etc/passwd");
     home.blue.forget_transactions();
     let logged = format!(
@@ -177,7 +177,7 @@ const FAULTY_RECORDS: &[(&str, &str, &str, &str)] = &[
 
 #[test]
 fn a_record_that_is_not_right_is_passed_over_and_hides_no_good_one() {
-    let home = AliceAndBob::new();
+    let home = AliceAndBob::at_home();
     let good = home.machine.read(ALICES).unwrap();
     let (head, first) = good.split_once("\n[[").unwrap();
     let first = format!("\n[[{first}");
@@ -214,7 +214,7 @@ fn a_record_that_is_not_right_is_passed_over_and_hides_no_good_one() {
 
 #[test]
 fn a_file_that_was_cut_short_is_no_file_that_is_not_there() {
-    let home = AliceAndBob::new();
+    let home = AliceAndBob::at_home();
     let good = home.machine.read(ALICES).unwrap();
     // The line's end is all that may be missing.
     for cut in (0..good.len() - 1).step_by(23) {
@@ -228,17 +228,17 @@ fn a_file_that_was_cut_short_is_no_file_that_is_not_there() {
 
 #[test]
 fn sixty_four_credentials_count_and_no_more() {
-    let home = AliceAndBob::new();
+    let home = AliceAndBob::at_home();
     let good = home.machine.read(ALICES).unwrap();
     let (head, blue) = good.split_once("\n[[").unwrap();
     let another = |number: usize| {
         let other = format!("\n[[{blue}").replace("blue key", &format!("key {number}"));
         let id = format!("id = \"{}\"", "A".repeat(40) + &format!("{number:04}"));
-        let lines = other.lines().map(|line| match line.starts_with("id = ") {
-            true => id.as_str(),
-            false => line,
-        });
-        lines.fold(String::new(), |text, line| text + line + "\n")
+        let old = other
+            .lines()
+            .find(|line| line.starts_with("id = "))
+            .unwrap();
+        other.replace(old, &id)
     };
     let others: String = (1..=63).map(another).collect();
     let text = format!("{head}{others}\n[[{blue}");

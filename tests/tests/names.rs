@@ -15,14 +15,12 @@ use tests::login::{LoggedIn, assert_outcome};
 /// Gives each of these an account of its own, without a key: were it not for its name, it would be
 /// ignored.
 fn with_accounts<'n>(names: impl IntoIterator<Item = &'n str>) -> AliceAndBob {
-    let home = AliceAndBob::new();
-    let mut passwd = home.machine.read("/etc/passwd").unwrap();
-    for (uid, name) in (2000..).zip(names) {
-        if !name.contains('\n') {
-            passwd += &format!("{name}:x:{uid}:{uid}::/:/bin/sh\n");
-        }
-    }
-    home.machine.write_etc("passwd", &passwd, 0o644);
+    let home = AliceAndBob::at_home();
+    let mut passwd = vec![home.machine.read("/etc/passwd").unwrap()];
+    // A line of its own is the one thing there that no name can have.
+    let names = (2000..).zip(names).filter(|(_, name)| !name.contains('\n'));
+    passwd.extend(names.map(|(uid, name)| format!("{name}:x:{uid}:{uid}::/:/bin/sh\n")));
+    home.machine.write_etc("passwd", &passwd.concat(), 0o644);
     home.blue.forget_transactions();
     home
 }
@@ -110,7 +108,7 @@ fn an_odd_name_is_still_one() {
 
 #[test]
 fn a_name_nobody_has_is_unknown() {
-    let home = AliceAndBob::new();
+    let home = AliceAndBob::at_home();
     home.blue.forget_transactions();
     for name in [
         "mallory",
@@ -167,7 +165,7 @@ fn bytes_that_are_no_text_are_no_name() {
 
 /// The directory that says who is who is not `/etc/passwd`.
 fn with_a_name_service() -> AliceAndBob {
-    let mut home = AliceAndBob::new();
+    let mut home = AliceAndBob::at_home();
     let library = Path::new(env!("NAME_SERVICE"));
     home.machine
         .install(library, "/usr/local/lib/bench/libnss_bench.so.2");
@@ -224,7 +222,7 @@ fn a_second_name_of_an_account_is_not_taken_for_one_without_a_key() {
     let logged = "user=alias has no key enrolled";
     assert_is_nobody(&home, &login(&home, "alias"), "alias", logged);
 
-    let home = AliceAndBob::new();
+    let home = AliceAndBob::at_home();
     home.sh("echo alicia:x:1000:1000::/:/bin/sh >> /etc/passwd");
     home.blue.forget_transactions();
     let logged = "user=alicia has no key enrolled";
@@ -246,7 +244,7 @@ fn a_name_service_that_cannot_tell_has_not_said_that_there_is_nobody() {
 
     // Files that are not there or cannot be read.
     for deed in ["rm /etc/passwd", "rm /etc/passwd; mkdir /etc/passwd"] {
-        let home = AliceAndBob::new();
+        let home = AliceAndBob::at_home();
         home.blue.forget_transactions();
         home.sh(deed);
         for user in ["alice", "bob", "mallory"] {
@@ -255,7 +253,7 @@ fn a_name_service_that_cannot_tell_has_not_said_that_there_is_nobody() {
     }
 
     // Of a service that is not installed glibc says that it knows nobody.
-    let home = AliceAndBob::new();
+    let home = AliceAndBob::at_home();
     home.blue.forget_transactions();
     home.sh("echo passwd: nowhere > /etc/nsswitch.conf");
     for user in ["alice", "bob"] {
