@@ -147,12 +147,16 @@ impl Dialogue for Making<'_> {
         self.verify_by(|it| it.pin(pin))
     }
 
-    fn waits_for(&self) -> (Gesture, Option<&CredentialName>) {
-        let gesture = match (&self.stage, &self.verification) {
+    fn waits_for(&self) -> Option<Gesture> {
+        match (&self.stage, &self.verification) {
             (Stage::Verifying | Stage::Making { built_in: true }, Some(it)) => it.waits_for(),
-            _ => Gesture::Touch,
-        };
-        (gesture, None)
+            (Stage::Making { .. }, _) => Some(Gesture::Touch),
+            (Stage::Informing | Stage::Excluding | Stage::Verifying, _) => None,
+        }
+    }
+
+    fn proven(&self) -> Option<&CredentialName> {
+        None
     }
 }
 

@@ -143,8 +143,8 @@ impl<'a> Dialogue for Asking<'_, 'a> {
         self.verify_by(|verification| verification.pin(pin))
     }
 
-    fn waits_for(&self) -> (Gesture, Option<&CredentialName>) {
-        let gesture = match (&self.stage, &self.verification) {
+    fn waits_for(&self) -> Option<Gesture> {
+        match (&self.stage, &self.verification) {
             (
                 Stage::Verifying
                 | Stage::Signing {
@@ -153,12 +153,13 @@ impl<'a> Dialogue for Asking<'_, 'a> {
                 },
                 Some(verification),
             ) => verification.waits_for(),
-            _ => Gesture::Touch,
-        };
-        (
-            gesture,
-            self.proven.map(|candidate| &candidate.credential.name),
-        )
+            (Stage::Signing { .. }, _) => Some(Gesture::Touch),
+            (Stage::Informing | Stage::Probing { .. } | Stage::Verifying, _) => None,
+        }
+    }
+
+    fn proven(&self) -> Option<&CredentialName> {
+        self.proven.map(|candidate| &candidate.credential.name)
     }
 }
 

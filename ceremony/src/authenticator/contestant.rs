@@ -22,6 +22,11 @@ pub(super) const BUSY_PAUSE: Duration = Duration::from_millis(200);
 /// and everybody else with it.
 const SLOWEST_SEND: Duration = Duration::from_secs(1);
 
+/// How long the chosen key may take for what takes no person, where others
+/// stand aside for it: getPINRetries, the key agreement, the token. Keys take
+/// less than a second.
+const LONGEST_ANSWER: Duration = Duration::from_secs(5);
+
 /// The most packets taken from one key before the others, and the deadline,
 /// have their turn.
 const PACKETS_PER_TURN: usize = 32;
@@ -54,6 +59,8 @@ pub(super) struct Contestant<D> {
     message: Option<Vec<u8>>,
     /// When that is to be sent; `None` once it has been.
     send_at: Option<Instant>,
+    /// When something was last sent.
+    sent_at: Instant,
     /// The person's answer, where the key has to be claimed again first.
     typed: Option<Pin>,
     /// Whether the answer that comes next is to something cancelled.
@@ -122,6 +129,7 @@ impl<D: Dialogue> Contestant<D> {
                 phase: Phase::Working,
                 message: None,
                 send_at: None,
+                sent_at: Instant::now(),
                 typed: None,
                 cancelled: false,
                 told_busy: false,
@@ -136,13 +144,20 @@ impl<D: Dialogue> Contestant<D> {
 
     /// Whether it has shown to hold one of the credentials.
     pub(super) fn has_shown_a_credential(&self) -> bool {
-        self.dialogue.waits_for().1.is_some()
+        self.dialogue.proven().is_some()
     }
 
     /// When something is to be done that no packet brings about.
     pub(super) fn due(&self) -> Option<Instant> {
         // Nothing is sent before it has answered that it stopped.
         self.send_at.filter(|_| !self.cancelled)
+    }
+
+    /// When it has taken too long for what takes no person, if that is what it
+    /// is at.
+    pub(super) fn overdue_at(&self) -> Option<Instant> {
+        let at_work = self.phase == Phase::Working && self.is_under_way();
+        at_work.then(|| self.sent_at + LONGEST_ANSWER)
     }
 
     /// Takes in what the key has sent.
@@ -203,15 +218,18 @@ impl<D: Dialogue> Contestant<D> {
         if self.cancelled {
             return;
         }
+        // Nobody is told to touch a key for what takes no touch.
+        let Some(gesture) = self.dialogue.waits_for() else {
+            return;
+        };
         if self.phase != Phase::Choosing {
             self.phase = Phase::Waiting;
         }
         if !self.told_waiting {
             self.told_waiting = true;
-            let (gesture, credential) = self.dialogue.waits_for();
             table.tell(&Notice::Waiting {
                 key: &self.found,
-                credential,
+                credential: self.dialogue.proven(),
                 gesture,
                 within: left(table.deadline),
             });
@@ -330,6 +348,7 @@ impl<D: Dialogue> Contestant<D> {
                 Err(Unsent::Gone) => return Turn::Gone,
             }
         }
+        self.sent_at = Instant::now();
         if self.phase != Phase::Choosing {
             self.phase = Phase::Working;
         }

@@ -308,6 +308,8 @@ pub enum Fault {
     NotIdle,
     /// It takes its packets so slowly that others would wait for it.
     Slow,
+    /// It does not answer, and others wait for it.
+    Silent,
 }
 
 impl std::error::Error for Fault {}
@@ -331,6 +333,7 @@ impl fmt::Display for Fault {
                 "a message of {length} bytes is larger than the {LARGEST_MESSAGE} that fit"
             ),
             Self::Slow => write!(f, "it is too slow to take a request"),
+            Self::Silent => write!(f, "it does not answer"),
             Self::NotIdle => write!(f, "a second request was made before the first was answered"),
         }
     }

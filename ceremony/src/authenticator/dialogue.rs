@@ -29,8 +29,12 @@ pub trait Dialogue {
     /// The person was asked for its PIN.
     fn pin(&mut self, pin: Result<Pin, NoPin>) -> Step<Self::Outcome, Self::Dropped>;
 
-    /// What the key waits for when it blinks now, and whose it has shown to be.
-    fn waits_for(&self) -> (Gesture, Option<&CredentialName>);
+    /// What the key waits for when it blinks now. `None`: what it was asked takes
+    /// no person, whatever it says.
+    fn waits_for(&self) -> Option<Gesture>;
+
+    /// The credential it has shown to hold, where it has.
+    fn proven(&self) -> Option<&CredentialName>;
 }
 
 /// What a dialogue wants next.

@@ -59,8 +59,12 @@ impl Dialogue for Introduction {
         self.choose()
     }
 
-    fn waits_for(&self) -> (Gesture, Option<&CredentialName>) {
-        (Gesture::Touch, None)
+    fn waits_for(&self) -> Option<Gesture> {
+        None
+    }
+
+    fn proven(&self) -> Option<&CredentialName> {
+        None
     }
 }
 

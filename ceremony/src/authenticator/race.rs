@@ -188,6 +188,9 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
             if let Some(end) = self.send_what_is_due() {
                 return end;
             }
+            if let Some(end) = self.give_up_on_the_chosen() {
+                return end;
+            }
         }
     }
 
@@ -292,6 +295,7 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
             .filter_map(Contestant::due)
             .chain(look_again)
             .chain(settled)
+            .chain(self.chosen_is_overdue())
             .fold(self.table.deadline, Instant::min);
         // Rounded up, or the last millisecond would be a busy loop.
         let pause = until.saturating_duration_since(now) + Duration::from_millis(1);
@@ -375,6 +379,24 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
                 contestant.resume();
             }
         }
+    }
+
+    /// When the chosen key has kept the others waiting for long enough.
+    fn chosen_is_overdue(&self) -> Option<Instant> {
+        let chosen = self.running.iter().find(|it| self.is_chosen(it))?;
+        let others = self.running.len() > 1;
+        others.then(|| chosen.overdue_at()).flatten()
+    }
+
+    fn is_chosen(&self, contestant: &Contestant<D>) -> bool {
+        self.chosen.as_ref() == Some(&contestant.found)
+    }
+
+    /// One that hangs must not keep the others, chosen or not.
+    fn give_up_on_the_chosen(&mut self) -> Option<End<D>> {
+        let overdue = self.chosen_is_overdue()? <= Instant::now();
+        let key = self.chosen.clone().filter(|_| overdue)?;
+        self.step(&key, |_, _| Turn::Faulty(Fault::Silent))
     }
 
     fn ask_pin(&mut self, key: &FoundKey, question: &PinQuestion) -> Option<End<D>> {

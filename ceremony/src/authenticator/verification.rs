@@ -253,12 +253,23 @@ impl<'a> Verification<'a> {
         }
     }
 
-    /// What the key waits for when it blinks now.
-    pub fn waits_for(&self) -> Gesture {
+    /// What the key waits for when it blinks now, if what it was asked takes a
+    /// person: by this way, or in the request that it makes verified.
+    pub fn waits_for(&self) -> Option<Gesture> {
         match (&self.stage, self.built_in_tries) {
-            (Stage::Choosing, _) => Gesture::Choose,
-            (_, 0) => Gesture::Verify,
-            (_, _) => Gesture::VerifyAgain,
+            (Stage::Choosing, _) => Some(Gesture::Choose),
+            (Stage::Verifying(_) | Stage::Idle, 0) => Some(Gesture::Verify),
+            (Stage::Verifying(_) | Stage::Idle, _) => Some(Gesture::VerifyAgain),
+            // A key with a display may ask whether it should.
+            (Stage::Checking(_), _) => Some(Gesture::Touch),
+            (
+                Stage::AgreeingForToken
+                | Stage::Counting
+                | Stage::Typing(_)
+                | Stage::Recounting(_)
+                | Stage::AgreeingForPin(_),
+                _,
+            ) => None,
         }
     }
 
