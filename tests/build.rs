@@ -6,8 +6,10 @@ use std::path::Path;
 use std::process::Command;
 
 /// File in `src`, and the variable that tells the bench where the library is.
-const LIBRARIES: [(&str, &str); 3] = [
+const LIBRARIES: [(&str, &str); 5] = [
     ("hid_ioctls", "HID_IOCTLS"),
+    ("hoarding_heap", "HOARDING_HEAP"),
+    ("known_random", "KNOWN_RANDOM"),
     ("broken_clock", "BROKEN_CLOCK"),
     ("name_service", "NAME_SERVICE"),
 ];

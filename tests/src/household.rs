@@ -15,9 +15,6 @@ use crate::virtual_key::{Presence, VirtualKey};
 /// Where the module keeps receipts on such a machine.
 const RECEIPTS: &str = "/var/lib/pam-passkey/receipts";
 
-/// Where the library that fails lies on a machine.
-const BROKEN_CLOCK: &str = "/usr/local/lib/bench/libbroken_clock.so";
-
 impl Machine {
     /// A machine on which nobody has a key yet.
     #[must_use]
@@ -28,13 +25,58 @@ impl Machine {
         machine
     }
 
-    /// The same, and one day its clock will fail the module: see [`break_clock`](Self::break_clock).
+    /// The same, and its clock can be told to fail the module: see
+    /// [`break_clock`](Self::break_clock).
     #[must_use]
     pub fn with_a_clock_that_breaks() -> Self {
         let mut machine = Self::lived_on();
-        machine.install(Path::new(env!("BROKEN_CLOCK")), BROKEN_CLOCK);
-        machine.write_etc("ld.so.preload", BROKEN_CLOCK, 0o644);
+        machine.preload(&[env!("BROKEN_CLOCK")]);
         machine
+    }
+
+    /// The same, and it has no secrets: what random numbers its programs were given can be known
+    /// (see [`random_numbers`](Self::random_numbers)), and what they freed is not overwritten.
+    #[must_use]
+    pub fn that_forgets_nothing() -> Self {
+        let mut machine = Self::lived_on();
+        machine.preload(&[
+            env!("BROKEN_CLOCK"),
+            env!("HOARDING_HEAP"),
+            env!("KNOWN_RANDOM"),
+        ]);
+        machine.write("/run/random", "", 0o666);
+        machine
+    }
+
+    /// All random numbers of this length that its programs were given since this was last asked.
+    pub fn random_numbers(&self, length: usize) -> Vec<Vec<u8>> {
+        let lines = self.read("/run/random").unwrap_or_default();
+        self.write("/run/random", "", 0o666);
+        let number = |line: &str| {
+            let (digits, _) = line.as_bytes().as_chunks::<2>();
+            let digits = digits
+                .iter()
+                .filter_map(|two| std::str::from_utf8(two).ok());
+            digits
+                .filter_map(|two| u8::from_str_radix(two, 16).ok())
+                .collect::<Vec<_>>()
+        };
+        let numbers = lines.lines().map(number);
+        numbers.filter(|number| number.len() == length).collect()
+    }
+
+    /// Loads these libraries into every program.
+    fn preload(&mut self, libraries: &[&str]) {
+        let mut places = String::new();
+        for library in libraries {
+            let library = Path::new(library);
+            let name = library.file_name().expect("a file").to_string_lossy();
+            let place = format!("/usr/local/lib/bench/{name}");
+            self.install(library, &place);
+            places.push_str(&place);
+            places.push('\n');
+        }
+        self.write_etc("ld.so.preload", &places, 0o644);
     }
 
     /// Once the module has asked so many more times for the time, it asks once in vain, and

@@ -22,17 +22,20 @@ mod credential;
 mod firmware;
 mod lie;
 mod pin;
+mod secrets;
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::memory::Needle;
 use crate::virtual_key::cable;
 
 pub use credential::{Assertion, Credential, Form, KeyPair, NewCredential};
 pub use lie::{Act, Lie, Moment, Packets, WhenCancelled, packet};
 pub use pin::cose_key;
+pub use secrets::{of_pin, of_scalar};
 pub use sk_cbor::Value;
 
 use firmware::Memory;
@@ -153,7 +156,7 @@ impl Liar {
     }
 
     /// What nobody but it and its host may know of the PIN's last way here, each with its name.
-    pub fn secrets(&self) -> Vec<(&'static str, Vec<u8>)> {
+    pub fn secrets(&self) -> Vec<Needle> {
         self.memory().pin.secrets.clone()
     }
 

@@ -38,6 +38,7 @@ pub mod household;
 pub mod liar;
 pub mod login;
 pub mod machine;
+pub mod memory;
 mod pty;
 pub mod real_key;
 pub mod ssh_keygen;

@@ -392,6 +392,8 @@ fn a_host_that_does_not_hold_signals_back_stops_at_once_and_the_key_goes_dark() 
         ];
         let host = machine.run(host).start();
         host.wait_for_error("Touch \"blue key\"");
+        // While the host shows it, a signal is the host's.
+        std::thread::sleep(Duration::from_millis(50));
         blue.forget_transactions();
         // While the host still speaks, a signal is its own affair.
         thread::sleep(Duration::from_millis(300));

@@ -11,6 +11,8 @@ use sha2::{Digest, Sha256};
 use sk_cbor::{Value, cbor_map};
 
 use super::credential::{fresh_scalar, written};
+use super::secrets;
+use crate::memory::Needle;
 use crate::virtual_key::request::Request;
 
 /// Wrong PINs that it takes.
@@ -31,7 +33,7 @@ pub(super) struct PinKeeper {
     pub(super) protocols: &'static [u8],
     agreement: SecretKey,
     token: [u8; 32],
-    pub(super) secrets: Vec<(&'static str, Vec<u8>)>,
+    pub(super) secrets: Vec<Needle>,
 }
 
 impl Default for PinKeeper {
@@ -80,19 +82,15 @@ impl PinKeeper {
         let (theirs, pin_hash_enc) = request.pin_of_host().ok_or(status::INVALID_PARAMETER)?;
         let secret = Secret::agree(&self.agreement, &theirs, protocol)?;
         let digest = Sha256::digest(&pin);
+        self.secrets = secrets::of_pin(&pin);
+        self.secrets.extend(secret.known());
         self.tries_left -= 1;
         if secret.decrypt(&pin_hash_enc) != digest[..16] {
             return Err(status::PIN_INVALID);
         }
         self.tries_left = MOST_TRIES;
-        self.secrets = secret.known();
-        self.secrets.extend([
-            ("the PIN", pin.into_bytes()),
-            ("the PIN's hash", digest[..16].to_vec()),
-            ("the token", self.token.to_vec()),
-            ("the token's inner HMAC block", padded(&self.token, 0x36)),
-            ("the token's outer HMAC block", padded(&self.token, 0x5C)),
-        ]);
+        self.secrets
+            .extend(secrets::of_hmac("the token", &self.token));
         Ok(cbor_map! { 2 => secret.encrypt(&self.token) })
     }
 
@@ -175,24 +173,7 @@ impl Secret {
     }
 
     /// What its other end must forget.
-    fn known(&self) -> Vec<(&'static str, Vec<u8>)> {
-        let mut known = vec![
-            ("the shared point", self.z.clone()),
-            ("the AES key", self.aes_key.to_vec()),
-        ];
-        if self.protocol == 2 {
-            let (key, _) = Hkdf::<Sha256>::extract(Some(&[0; 32]), &self.z);
-            known.extend([
-                ("HKDF's key", key.to_vec()),
-                ("HKDF's inner HMAC block", padded(&key, 0x36)),
-                ("HKDF's outer HMAC block", padded(&key, 0x5C)),
-            ]);
-        }
-        known
+    fn known(&self) -> Vec<Needle> {
+        secrets::of_agreement(&self.z, self.protocol, &self.aes_key)
     }
-}
-
-/// What HMAC makes of a key (RFC 2104 §2), as far as the key goes.
-fn padded(key: &[u8], pad: u8) -> Vec<u8> {
-    key.iter().map(|byte| byte ^ pad).collect()
 }

@@ -12,6 +12,7 @@
 
 mod outcomes;
 mod panics;
+mod secrets;
 mod surroundings;
 
 use tests::login::LoggedIn;
