@@ -53,9 +53,12 @@ pub struct KeyAgreementKey {
 }
 
 /// What only we and the authenticator know (§6.5.4, `encapsulate`).
+///
+/// The key lies in one place for as long as it lives: whoever moves a secret
+/// moves a pointer, and leaves no copy where it was.
 pub struct SharedSecret {
     protocol: PinUvAuthProtocol,
-    aes_key: Zeroizing<[u8; 32]>,
+    aes_key: Box<Zeroizing<[u8; 32]>>,
 }
 
 /// The exchange cannot go on: an answer no honest key gives, or no randomness.
@@ -94,11 +97,13 @@ impl SharedSecret {
         let z: &[u8] = shared.raw_secret_bytes().as_ref();
         // §6.5.6.1 and §6.5.7.1, kdf. The HMAC half of protocol two is for
         // setting PINs, which is not done here.
-        let mut aes_key = Zeroizing::new([0; 32]);
+        let mut aes_key = Box::new(Zeroizing::new([0; 32]));
         match protocol {
-            PinUvAuthProtocol::One => aes_key.copy_from_slice(&Sha256::digest(z)),
+            PinUvAuthProtocol::One => {
+                Sha256::new_with_prefix(z).finalize_into((&mut **aes_key).into());
+            }
             PinUvAuthProtocol::Two => Hkdf::<Sha256>::new(Some(&[0; 32]), z)
-                .expand(b"CTAP2 AES key", &mut *aes_key)
+                .expand(b"CTAP2 AES key", &mut **aes_key)
                 .map_err(|_| NoSecret("a key of 32 bytes could not be derived"))?,
         }
         Ok((Self { protocol, aes_key }, public_key(ours)?))
@@ -111,7 +116,7 @@ impl SharedSecret {
         if self.protocol == PinUvAuthProtocol::Two {
             getrandom::fill(&mut iv).map_err(|_| NO_RANDOMNESS)?;
         }
-        let mut cipher = cbc::Encryptor::<Aes256>::new(&(*self.aes_key).into(), &iv.into());
+        let mut cipher = cbc::Encryptor::<Aes256>::new((&**self.aes_key).into(), &iv.into());
         // Encrypted where it lies: no copy of the hash is left.
         let mut encrypted = Block::<Aes256>::from(*hash);
         cipher.encrypt_block(&mut encrypted);
@@ -136,7 +141,7 @@ impl SharedSecret {
         if !allowed.contains(&encrypted.len()) {
             return Err(WRONG);
         }
-        let mut cipher = cbc::Decryptor::<Aes256>::new(&(*self.aes_key).into(), &(*iv).into());
+        let mut cipher = cbc::Decryptor::<Aes256>::new((&**self.aes_key).into(), iv.into());
         let mut token = Zeroizing::new(Vec::with_capacity(encrypted.len()));
         for chunk in encrypted.chunks_exact(16) {
             let mut block = Block::<Aes256>::try_from(chunk).map_err(|_| WRONG)?;
@@ -242,7 +247,7 @@ mod tests {
             (PinUvAuthProtocol::Two, &[32]),
         ] {
             let (mine, yours) = agreed(protocol);
-            assert_eq!(*mine.aes_key, *yours.aes_key);
+            assert_eq!(mine.aes_key, yours.aes_key);
             for &length in lengths {
                 let token = vec![0x5a; length];
                 let iv = [0x11; 16];
@@ -251,7 +256,7 @@ mod tests {
                     PinUvAuthProtocol::Two => iv,
                 };
                 let mut cipher =
-                    cbc::Encryptor::<Aes256>::new(&(*yours.aes_key).into(), &used.into());
+                    cbc::Encryptor::<Aes256>::new((&**yours.aes_key).into(), &used.into());
                 let mut sent = if protocol == PinUvAuthProtocol::Two {
                     iv.to_vec()
                 } else {
