@@ -20,7 +20,7 @@ use crate::log::Log;
 use crate::verdict::Outcome;
 
 /// How much of the stack is wiped.
-const STACK: usize = 32 * 1024;
+const STACK: usize = 16 * 1024;
 
 struct Door;
 

@@ -53,12 +53,16 @@ impl fmt::Debug for Find {
 #[must_use]
 pub fn search(pid: Pid, needles: &[Needle]) -> Vec<Find> {
     let mut places: HashMap<[u8; WINDOW], (usize, usize)> = HashMap::new();
+    // Looked at first, since nearly all of memory is something else.
+    let mut beginnings = vec![false; 1 << 16];
+    let beginning = |window: &[u8; WINDOW]| usize::from(window[0]) << 8 | usize::from(window[1]);
     for (which, (_, bytes)) in needles.iter().enumerate() {
         for (at, window) in bytes.windows(WINDOW).enumerate() {
             let window: [u8; WINDOW] = window.try_into().expect("so long");
             // Zeros and the like are everywhere.
             if window.iter().any(|byte| *byte != window[0]) {
                 places.entry(window).or_insert((which, at));
+                beginnings[beginning(&window)] = true;
             }
         }
     }
@@ -66,7 +70,8 @@ pub fn search(pid: Pid, needles: &[Needle]) -> Vec<Find> {
     for (mapping, bytes) in writable_mappings(pid) {
         let mut at = 0;
         while let Some(window) = bytes.get(at..).and_then(<[u8]>::first_chunk::<WINDOW>) {
-            let Some(&(which, place)) = places.get(window) else {
+            let place = beginnings[beginning(window)].then(|| places.get(window));
+            let Some(&(which, place)) = place.flatten() else {
                 at += 1;
                 continue;
             };

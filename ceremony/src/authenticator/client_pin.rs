@@ -328,6 +328,27 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_a_token_is_shown() {
+        let token = PinUvAuthToken {
+            protocol: PinUvAuthProtocol::Two,
+            token: Zeroizing::new(vec![0x0b; 32]),
+        };
+        assert_eq!(format!("{token:?}"), "PinUvAuthToken(..)");
+    }
+
+    #[test]
+    fn a_shared_secret_cannot_be_shown_at_all_nor_what_holds_one() {
+        trait Hidden<Why> {
+            fn it_is() {}
+        }
+        impl<T> Hidden<()> for T {}
+        struct CanBeShown;
+        impl<T: fmt::Debug> Hidden<CanBeShown> for T {}
+        // Which one is meant would be unclear, and this would not compile, with a Debug.
+        <SharedSecret as Hidden<_>>::it_is();
+    }
+
+    #[test]
     fn numbers_come_back_as_they_went_in() {
         assert_eq!(
             PinUvAuthProtocol::from_number(1),

@@ -10,7 +10,7 @@
 use std::fmt;
 
 use super::client_pin::{
-    NoSecret, PinUvAuthParam, PinUvAuthProtocol, PinUvAuthToken, SharedSecret,
+    KeyAgreementKey, NoSecret, PinUvAuthParam, PinUvAuthProtocol, PinUvAuthToken, SharedSecret,
 };
 use super::ctap2::{
     self, ClientPin, ClientPinAnswer, Info, MakeCredential, Malformed, Permission, Status,
@@ -332,10 +332,7 @@ impl<'a> Verification<'a> {
     }
 
     /// Our half of the secret, given the key's.
-    fn secret(
-        &self,
-        data: &[u8],
-    ) -> Result<(SharedSecret, super::client_pin::KeyAgreementKey), CannotVerify> {
+    fn secret(&self, data: &[u8]) -> Result<(SharedSecret, KeyAgreementKey), CannotVerify> {
         let protocol = self.info.pin_uv_auth_protocol;
         let theirs = ClientPinAnswer::parse(data)?.key_agreement;
         match (protocol, theirs) {
@@ -550,6 +547,25 @@ mod tests {
             Progress::Failed(why) => assert_eq!(*why, expected),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn nothing_of_a_token_is_shown_by_what_holds_it() {
+        let sec1 = p256::SecretKey::from_slice(&[1; 32])
+            .unwrap()
+            .public_key()
+            .to_sec1_bytes();
+        let theirs = KeyAgreementKey {
+            x: sec1[1..33].try_into().unwrap(),
+            y: sec1[33..65].try_into().unwrap(),
+        };
+        let (secret, _) = SharedSecret::agree(PinUvAuthProtocol::One, &theirs).unwrap();
+        let token = secret.decrypt_token(&[0x5a; 32]).unwrap();
+        let progress = Progress::Verified(Authorization::Token(token));
+        assert_eq!(
+            format!("{progress:?}"),
+            "Verified(Token(PinUvAuthToken(..)))"
+        );
     }
 
     #[test]
