@@ -266,7 +266,7 @@ fn read_at_most(path: &Path, most: u64) -> Option<Vec<u8>> {
 
 /// Whether a report descriptor (HID 1.11 §6.2.2) has a top-level collection of
 /// usage page 0xF1D0, usage 1 (CTAP 2.1 §11.2.8.2).
-fn is_fido(descriptor: &[u8]) -> bool {
+pub fn is_fido(descriptor: &[u8]) -> bool {
     let mut usage_page = 0;
     let mut usages = Vec::new();
     let mut depth = 0_usize;

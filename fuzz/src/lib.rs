@@ -1,0 +1,34 @@
+//! Fuzz targets for everything that reads what a device, a file or a person
+//! says, and for a whole session of packets against the race.
+//!
+//! Each target is a function of bytes that panics where a rule is broken.
+//! libFuzzer calls it ([`TARGETS`], `run`, `make fuzz`); so does the test that
+//! replays `corpus/`, where every finding becomes an input that stays.
+#![deny(unsafe_code)]
+
+mod assertion;
+mod attestation;
+mod channel;
+mod configuration;
+mod credential_file;
+mod honest_key;
+mod input;
+mod messages;
+mod names;
+mod packets;
+mod report_descriptor;
+
+/// Panics where a rule is broken.
+pub type Target = fn(&[u8]);
+
+/// Every target, by the name of its folder in `corpus/`.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("channel", channel::channel),
+    ("messages", messages::messages),
+    ("assertion", assertion::assertion),
+    ("attestation", attestation::attestation),
+    ("report_descriptor", report_descriptor::report_descriptor),
+    ("names", names::names),
+    ("credential_file", credential_file::credential_file),
+    ("configuration", configuration::configuration),
+];
