@@ -16,7 +16,9 @@ mod input;
 mod messages;
 mod names;
 mod packets;
+mod private_machine;
 mod report_descriptor;
+pub mod session;
 
 /// Panics where a rule is broken.
 pub type Target = fn(&[u8]);
@@ -31,4 +33,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("names", names::names),
     ("credential_file", credential_file::credential_file),
     ("configuration", configuration::configuration),
+    ("session", session::session),
 ];
