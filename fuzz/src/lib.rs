@@ -12,6 +12,7 @@ mod channel;
 mod configuration;
 mod credential_file;
 mod honest_key;
+mod host;
 mod input;
 mod messages;
 mod names;
@@ -33,5 +34,6 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("names", names::names),
     ("credential_file", credential_file::credential_file),
     ("configuration", configuration::configuration),
+    ("host", host::host),
     ("session", session::session),
 ];

@@ -7,6 +7,7 @@
 //! --map-root-user`, as `make fuzz` and `make test` do.
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
@@ -15,9 +16,16 @@ use nix::sched::{CloneFlags, unshare};
 
 const PTMX: &str = "/dev/ptmx";
 
-/// Enters one, for as long as this thread lives. Its descriptors are its own as
-/// well, so that it can count them.
+thread_local! {
+    static ENTERED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Enters this thread's, where it has not done so before. Its descriptors are
+/// its own as well, so that it can count them.
 pub(crate) fn enter() {
+    if ENTERED.replace(true) {
+        return;
+    }
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FILES)
         .expect("a mount namespace, for root or below `unshare --mount --map-root-user`");
     // Or what follows would be seen by the machine outside.

@@ -190,7 +190,12 @@ impl Channel {
                     return Err(Fault::Length(length));
                 }
                 let first = data.get(..length.min(data.len())).unwrap_or(data);
-                Ok(self.collected(length, 0, first.to_vec()))
+                self.state = State::Receiving {
+                    length,
+                    sequence: 0,
+                    data: first.to_vec(),
+                };
+                Ok(self.collected())
             }
             _ => Err(Fault::Command(command)),
         }
@@ -215,24 +220,25 @@ impl Channel {
         Ok(Event::Opened)
     }
 
+    /// A fault leaves the state as it was: what was asked is still under way,
+    /// and a key that blinks for it must be told to stop.
     fn next_packet(&mut self, sequence: u8, data: &[u8]) -> Result<Option<Event>, Fault> {
         match &mut self.state {
-            State::Receiving {
-                sequence: expected, ..
-            } if sequence != *expected => Err(Fault::Sequence {
-                expected: *expected,
-                received: sequence,
-            }),
             State::Receiving {
                 length,
                 sequence: expected,
                 data: so_far,
             } => {
-                let (length, next) = (*length, expected.saturating_add(1));
+                if sequence != *expected {
+                    return Err(Fault::Sequence {
+                        expected: *expected,
+                        received: sequence,
+                    });
+                }
+                *expected = expected.saturating_add(1);
                 let wanted = data.len().min(length.saturating_sub(so_far.len()));
                 so_far.extend_from_slice(data.get(..wanted).unwrap_or_default());
-                let so_far = std::mem::take(so_far);
-                Ok(self.collected(length, next, so_far))
+                Ok(self.collected())
             }
             State::Waiting => Err(Fault::Interleaved),
             // Left over from something already over, or on the broadcast
@@ -241,17 +247,17 @@ impl Channel {
         }
     }
 
-    fn collected(&mut self, length: usize, sequence: u8, data: Vec<u8>) -> Option<Event> {
-        if data.len() == length {
-            self.state = State::Idle;
-            return Some(Event::Response(data));
-        }
-        self.state = State::Receiving {
-            length,
-            sequence,
-            data,
+    /// The response, once all of it has come.
+    fn collected(&mut self) -> Option<Event> {
+        let State::Receiving { length, data, .. } = &mut self.state else {
+            return None;
         };
-        None
+        if data.len() < *length {
+            return None;
+        }
+        let data = std::mem::take(data);
+        self.state = State::Idle;
+        Some(Event::Response(data))
     }
 }
 
@@ -570,6 +576,18 @@ mod tests {
         assert_eq!(open().cancel(), None);
         let cancel = waiting().cancel().unwrap();
         assert_eq!(cancel[..7], [0, 0, 0, 9, 0x91, 0, 0]);
+    }
+
+    #[test]
+    fn a_key_that_broke_the_rules_can_still_be_told_to_stop() {
+        let (_, packets) = response(100);
+        let mut early = waiting();
+        assert_eq!(early.receive(&packets[1]), Err(Fault::Interleaved));
+        assert!(early.cancel().is_some());
+        let mut twice = waiting();
+        twice.receive(&packets[0]).unwrap();
+        assert_eq!(twice.receive(&packets[0]), Err(Fault::Interleaved));
+        assert!(twice.cancel().is_some());
     }
 
     #[test]
