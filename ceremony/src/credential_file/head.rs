@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::account::Account;
-use crate::trusted_file::strict_toml::{self, Entry, did_you_mean, integer, kind, quoted};
+use crate::trusted_file::strict_toml::{self, Entry, Lines, did_you_mean, integer, kind, quoted};
 use crate::trusted_file::{CannotLock, CannotOpen, CannotWrite, Untrusted, shown};
 
 /// The format we read and write.
@@ -27,7 +27,7 @@ pub(super) fn check_head(
         reason,
     };
     let table = strict_toml::parse(head).map_err(|problem| refuse(problem.line, problem.reason))?;
-    let entries = strict_toml::entries(&table, head);
+    let entries = strict_toml::entries(&table, &Lines::of(head));
     let number = |key: &str| {
         let entry = entries.iter().find(|entry| entry.key == key);
         let Entry { value, line, .. } =

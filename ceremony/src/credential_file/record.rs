@@ -15,7 +15,7 @@ use crate::credential::{
 };
 use crate::public_key::{InvalidPublicKey, PublicKey};
 use crate::trusted_file::shown;
-use crate::trusted_file::strict_toml::{self, did_you_mean, kind, quoted};
+use crate::trusted_file::strict_toml::{self, Lines, did_you_mean, kind, quoted};
 
 /// The keys of a record, in the order we write them.
 const KEYS: [&str; 9] = [
@@ -145,7 +145,7 @@ fn read_credential(text: &str) -> Result<Credential, Problem> {
         strict_toml::parse(text).map_err(|problem| (Some(problem.line), problem.reason))?;
     let fields = Fields {
         table: the_table(&document)?,
-        text,
+        lines: Lines::of(text),
     };
     fields.refuse_unknown()?;
     Ok(Credential {
@@ -209,12 +209,12 @@ fn the_table<'t>(document: &'t DeTable<'t>) -> Result<&'t DeTable<'t>, Problem> 
 
 struct Fields<'t> {
     table: &'t DeTable<'t>,
-    text: &'t str,
+    lines: Lines,
 }
 
 impl Fields<'_> {
     fn refuse_unknown(&self) -> Result<(), Problem> {
-        for entry in strict_toml::entries(self.table, self.text) {
+        for entry in strict_toml::entries(self.table, &self.lines) {
             if !KEYS.contains(&entry.key) {
                 let hint = did_you_mean(entry.key, &KEYS);
                 let reason = format!("unknown key {}{hint}", quoted(entry.key));
@@ -247,7 +247,7 @@ impl Fields<'_> {
         expected: &str,
         meaning: impl FnOnce(&DeValue) -> Option<Result<T, String>>,
     ) -> Result<T, Problem> {
-        let entries = strict_toml::entries(self.table, self.text);
+        let entries = strict_toml::entries(self.table, &self.lines);
         let entry = entries
             .iter()
             .find(|entry| entry.key == key)

@@ -13,7 +13,7 @@ use super::interactive_services::is_interactive_and_local;
 use super::rules::Policy;
 use super::setting::{Fault, Setting, Value};
 use crate::credential::printable;
-use crate::trusted_file::strict_toml::{self, Entry, did_you_mean, quoted};
+use crate::trusted_file::strict_toml::{self, Entry, Lines, did_you_mean, quoted};
 use crate::trusted_file::{CONFIGURATION, TrustedDir, Untrusted, shown};
 
 /// Everything `config.toml` says.
@@ -55,22 +55,23 @@ impl Config {
         let document = strict_toml::parse(text)
             .map_err(|problem| (problem.line, Fault::NotToml(problem.reason)))?;
         let mut config = Self::default();
-        let entries = strict_toml::entries(&document, text);
+        let lines = Lines::of(text);
+        let entries = strict_toml::entries(&document, &lines);
         // The defaults first: every service begins with them, wherever they stand.
         for entry in entries.iter().filter(|entry| entry.key != SERVICE) {
             set_default(&mut config.defaults, entry).map_err(|fault| (entry.line, fault))?;
         }
         for entry in entries.iter().filter(|entry| entry.key == SERVICE) {
             let services = table_of(entry).map_err(|fault| (entry.line, fault))?;
-            for service in strict_toml::entries(services, text) {
-                let policy = config.service_policy(&service, text)?;
+            for service in strict_toml::entries(services, &lines) {
+                let policy = config.service_policy(&service, &lines)?;
                 config.services.insert(service.key.to_owned(), policy);
             }
         }
         Ok(config)
     }
 
-    fn service_policy(&self, service: &Entry, text: &str) -> Result<Policy, (usize, Fault)> {
+    fn service_policy(&self, service: &Entry, lines: &Lines) -> Result<Policy, (usize, Fault)> {
         let table = table_of(service)
             .and_then(|table| check_service_name(service.key).map(|()| table))
             .map_err(|fault| (service.line, fault))?;
@@ -79,7 +80,7 @@ impl Config {
             covered: true,
             ..self.defaults.clone()
         };
-        for entry in strict_toml::entries(table, text) {
+        for entry in strict_toml::entries(table, lines) {
             Setting::named(entry.key)
                 .ok_or_else(|| Fault::unknown_key(entry.key, &Setting::ALL))
                 .and_then(|setting| setting.set(&mut policy, Value::of_toml(entry.value)))

@@ -30,10 +30,30 @@ pub(crate) fn parse(text: &str) -> Result<DeTable<'_>, NotToml> {
                 _ => format!("not TOML: {}", problem.message()),
             };
             NotToml {
-                line: line_at(text, span.start),
+                line: Lines::of(text).at(span.start),
                 reason,
             }
         })
+}
+
+/// The lines of a text, counted once: what asks for the line of every key must
+/// not read the text as often as it has keys.
+pub(crate) struct Lines {
+    /// Where each of them ends, but for the last.
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    pub(crate) fn of(text: &str) -> Self {
+        Self {
+            ends: text.match_indices('\n').map(|(end, _)| end).collect(),
+        }
+    }
+
+    /// The line of that byte, counted from 1.
+    fn at(&self, offset: usize) -> usize {
+        self.ends.partition_point(|end| *end < offset) + 1
+    }
 }
 
 /// One key of a table, and what it is set to.
@@ -44,23 +64,19 @@ pub(crate) struct Entry<'t> {
     pub(crate) line: usize,
 }
 
-/// The keys of `table` in the order of `text`, so that the first fault
-/// reported is the first one in the file.
-pub(crate) fn entries<'t>(table: &'t DeTable<'t>, text: &str) -> Vec<Entry<'t>> {
+/// The keys of `table` in the order of the text, whose `lines` these are, so
+/// that the first fault reported is the first one in the file.
+pub(crate) fn entries<'t>(table: &'t DeTable<'t>, lines: &Lines) -> Vec<Entry<'t>> {
     let mut entries: Vec<_> = table
         .iter()
         .map(|(key, value)| Entry {
             key: key.get_ref(),
             value: value.get_ref(),
-            line: line_at(text, key.span().start),
+            line: lines.at(key.span().start),
         })
         .collect();
     entries.sort_by_key(|entry| entry.line);
     entries
-}
-
-fn line_at(text: &str, offset: usize) -> usize {
-    text.get(..offset).unwrap_or(text).matches('\n').count() + 1
 }
 
 /// What a value is, as a person would say it.
@@ -160,7 +176,7 @@ mod tests {
     fn keys_come_in_the_order_of_the_file() {
         let text = "z = 1\ny = 2\na = 3\n";
         let table = parse(text).unwrap();
-        let keys: Vec<_> = entries(&table, text)
+        let keys: Vec<_> = entries(&table, &Lines::of(text))
             .iter()
             .map(|entry| (entry.key.to_owned(), entry.line))
             .collect();
@@ -172,6 +188,18 @@ mod tests {
                 ("a".to_owned(), 3)
             ]
         );
+    }
+
+    #[test]
+    fn a_text_is_not_read_once_for_every_key() {
+        // As long as a credential file may be, and nothing but keys.
+        let keys: Vec<String> = (0..30_000).map(|n| format!("k{n:04x}=1\n")).collect();
+        let text = keys.concat();
+        let table = parse(&text).unwrap();
+        let began = std::time::Instant::now();
+        let entries = entries(&table, &Lines::of(&text));
+        assert_eq!(entries.last().map(|entry| entry.line), Some(30_000));
+        assert!(began.elapsed() < std::time::Duration::from_secs(10));
     }
 
     #[test]
