@@ -335,7 +335,7 @@ fn a_prompt_for_a_pin_can_be_left_as_the_hosts_own_can() {
     let patience = Instant::now() + Duration::from_secs(10);
     while !left.has_ended() {
         assert!(Instant::now() < patience, "it waits for an answer");
-        std::thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
     }
     let ended = left.finish();
     assert_eq!(ended.signal(), Some(Signal::SIGINT as i32), "{ended:#?}");
@@ -346,7 +346,7 @@ fn a_prompt_for_a_pin_can_be_left_as_the_hosts_own_can() {
     let touched = machine.run(host).stdin(format!("{PIN}\n")).start();
     touched.wait_for_error("Touch \"blue key\"");
     // While the host shows it, a signal is the host's.
-    std::thread::sleep(Duration::from_millis(50));
+    touched.wait_until_it_holds_back(Signal::SIGINT);
     blue.forget_transactions();
     touched.signal(Signal::SIGINT);
     let ended = touched.finish();
@@ -393,10 +393,8 @@ fn a_host_that_does_not_hold_signals_back_stops_at_once_and_the_key_goes_dark() 
         let host = machine.run(host).start();
         host.wait_for_error("Touch \"blue key\"");
         // While the host shows it, a signal is the host's.
-        std::thread::sleep(Duration::from_millis(50));
+        host.wait_until_it_holds_back(signal);
         blue.forget_transactions();
-        // While the host still speaks, a signal is its own affair.
-        thread::sleep(Duration::from_millis(300));
         host.signal(signal);
         let ended = host.finish();
         assert_eq!(ended.signal(), Some(signal as i32), "{ended:#?}");

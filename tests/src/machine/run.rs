@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::fs::Permissions;
+use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
@@ -201,7 +201,7 @@ impl<'m> Run<'m> {
             machine: self.machine,
             child: child.expect("/usr/bin/unshare starts"),
             name: self.command.join(" "),
-            keyboard: keyboard.map(std::fs::File::from),
+            keyboard: keyboard.map(fs::File::from),
             transcript,
             errors: errors.unwrap_or_default(),
             deadline: started + self.patience,
@@ -221,7 +221,7 @@ pub struct Running<'m> {
     machine: &'m Machine,
     child: Child,
     name: String,
-    keyboard: Option<std::fs::File>,
+    keyboard: Option<fs::File>,
     transcript: Transcript,
     errors: Transcript,
     started: Instant,
@@ -239,6 +239,21 @@ impl Running<'_> {
     /// Sends it, and it alone, a signal.
     pub fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).expect("a signal to our own child");
+    }
+
+    /// Blocks until it has blocked this signal; fails the test if it does not in time.
+    pub fn wait_until_it_holds_back(&self, signal: Signal) {
+        let status = format!("/proc/{}/status", self.pid());
+        let holds_back = || {
+            let status = fs::read_to_string(&status).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+            let set = line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+            set.is_some_and(|set| set & (1 << (signal as u64 - 1)) != 0)
+        };
+        while !holds_back() {
+            assert!(Instant::now() < self.deadline, "{signal} is not held back");
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Types a line. Needs `stdin_open` or a terminal.
