@@ -5,12 +5,19 @@ CACHE ?= $(HOME)/.cache/pam-passkey
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
-SHELL_FILES := .ci/run .ci/advisories .ci/prerequisites
+SHELL_FILES := .ci/run .ci/advisories .ci/prerequisites fuzz/run fuzz/instrument
 
 # What the bench plays with and judges by, beyond what building needs.
 BENCH_PACKAGES := binutils openssh-client util-linux bsdutils passwd login sudo fido2-tools libpam-u2f pamu2fcfg
 
-.PHONY: help demo check test hostile build bench prerequisites
+# How long each fuzz target runs.
+FUZZ_SECONDS ?= 60
+
+# The fuzzers' workspace, and the right to make mount namespaces in it.
+FUZZ := --locked --manifest-path fuzz/Cargo.toml --target-dir target
+IN_A_NAMESPACE := $(if $(filter 0,$(shell id -u)),,unshare --mount --map-root-user)
+
+.PHONY: help demo check test hostile build bench fuzz prerequisites
 
 help:
 	@echo "make demo    watch a security key open a real PAM service, or not; nothing under /etc is touched"
@@ -18,6 +25,7 @@ help:
 	@echo "make hostile every test that takes long: keys that lie in every member, packet and moment"
 	@echo "make check   formatting, lints, licences, documentation"
 	@echo "make bench   what a login costs, beside pam_u2f; writes BENCHMARKS.md"
+	@echo "make fuzz    every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make build   pam_passkey.so and passkey, in target/release"
 	@echo "Debian packages that are missing are installed first: as root, or with sudo."
 
@@ -32,11 +40,13 @@ demo: build
 	cargo build --locked -p tests
 	@cargo run --locked --quiet -p tests --bin demo
 
-# The second build of the bench has keys that check fingerprints.
+# The second build of the bench has keys that check fingerprints. Last, what the
+# fuzzers have found is replayed, without a fuzzer.
 test: build
 	@.ci/prerequisites $(BENCH_PACKAGES)
 	cargo test --locked --workspace
 	cargo test --locked -p tests --features built-in-uv --test built_in_uv
+	$(IN_A_NAMESPACE) cargo test $(FUZZ)
 
 # What `make test` leaves out because it takes minutes.
 hostile: build
@@ -50,11 +60,19 @@ bench: build
 	cargo build --locked -p tests
 	@cargo run --locked --quiet -p tests --bin bench
 
+# Prints a table for SECURITY.md at the end.
+fuzz: prerequisites
+	@.ci/prerequisites g++ util-linux
+	fuzz/run $(FUZZ_SECONDS)
+
+# libFuzzer is C++.
 check: prerequisites $(CARGO_DENY)
-	@.ci/prerequisites shellcheck
+	@.ci/prerequisites shellcheck g++
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked -p tests --features built-in-uv --all-targets -- -D warnings
+	FUZZ_TARGET=names cargo clippy $(FUZZ) --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 	shellcheck $(SHELL_FILES)
 	$(CARGO_DENY) --locked check bans licenses sources

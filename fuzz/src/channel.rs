@@ -17,14 +17,17 @@ pub(crate) fn channel(bytes: &[u8]) {
     assert_eq!(init[..7], [0xff, 0xff, 0xff, 0xff, 0x86, 0, 8]);
     let mut watched = Watched { channel, id: None };
     while !input.is_empty() {
-        let goes_on = match input.byte() % 8 {
+        let goes_on = match input.byte() % 10 {
             0 => watched.receives(&granted(NONCE, OURS, input.byte())),
-            1 => watched.is_asked(&vec![0xa0; input.number() % (LARGEST_MESSAGE + 2)]),
+            1 => watched.is_asked(&vec![0xa0; usize::from(input.byte())]),
             2 => watched.is_cancelled(),
             3 => watched.receives(&input.array()),
             4 => watched.receives(&packet(OURS, input.counted())),
             5 => watched.receives(&packet(BROADCAST, input.counted())),
-            6 => watched.is_answered(&vec![0x5a; input.number() % (LARGEST_MESSAGE + 1)]),
+            6 => watched.is_answered(&vec![0x5a; usize::from(input.byte())]),
+            // Long ones cost, and are rarely worth it.
+            7 => watched.is_asked(&vec![0xa0; input.number() % (LARGEST_MESSAGE + 2)]),
+            8 => watched.is_answered(&vec![0x5a; input.number() % (LARGEST_MESSAGE + 1)]),
             _ => watched.receives(&packet(input.array(), input.counted())),
         };
         if !goes_on {

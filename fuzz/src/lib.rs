@@ -37,3 +37,25 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("host", host::host),
     ("session", session::session),
 ];
+
+/// The target of that name, found while compiling.
+pub const fn target(name: &str) -> Target {
+    let mut targets = TARGETS;
+    while let [(known, target), rest @ ..] = targets {
+        if is_same(known.as_bytes(), name.as_bytes()) {
+            return *target;
+        }
+        targets = rest;
+    }
+    panic!("there is no target of that name")
+}
+
+const fn is_same(mut one: &[u8], mut other: &[u8]) -> bool {
+    while let ([first, rest @ ..], [second, others @ ..]) = (one, other) {
+        if *first != *second {
+            return false;
+        }
+        (one, other) = (rest, others);
+    }
+    one.is_empty() && other.is_empty()
+}
