@@ -15,9 +15,8 @@ impl<'a> Input<'a> {
 
     pub(crate) fn array<const N: usize>(&mut self) -> [u8; N] {
         let mut array = [0; N];
-        for (to, from) in array.iter_mut().zip(self.take(N)) {
-            *to = *from;
-        }
+        let taken = self.take(N);
+        array[..taken.len()].copy_from_slice(taken);
         array
     }
 

@@ -11,10 +11,9 @@ pub(crate) const BROADCAST: ChannelId = [0xff; 4];
 /// A packet on a channel; what is too much is cut off, the rest is zero.
 pub(crate) fn packet(id: ChannelId, content: &[u8]) -> Packet {
     let mut packet = [0; 64];
-    let bytes = id.iter().chain(content);
-    for (to, from) in packet.iter_mut().zip(bytes) {
-        *to = *from;
-    }
+    let content = &content[..content.len().min(60)];
+    packet[..4].copy_from_slice(&id);
+    packet[4..4 + content.len()].copy_from_slice(content);
     packet
 }
 
