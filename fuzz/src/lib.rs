@@ -4,7 +4,7 @@
 //! Each target is a function of bytes that panics where a rule is broken.
 //! libFuzzer calls it ([`TARGETS`], `run`, `make fuzz`); so does the test that
 //! replays `corpus/`, where every finding becomes an input that stays.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod assertion;
 mod attestation;

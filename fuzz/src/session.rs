@@ -39,8 +39,8 @@ use crate::honest_key::{EDDSA, ES256, HonestKey, RELYING_PARTY, authenticator_da
 use crate::input::Input;
 use crate::private_machine;
 
-/// How long a session has: enough for an honest one, and no more to wait for.
-const DEADLINE: Duration = Duration::from_millis(60);
+/// How long a session has: enough for an honest one, and little more to wait for.
+const DEADLINE: Duration = Duration::from_millis(100);
 
 /// How much longer it may take on a machine with other things to do.
 const SLACK: Duration = Duration::from_secs(5);
