@@ -11,7 +11,9 @@
     reason = "also in a test's helpers"
 )]
 
+mod attestation;
 mod cbor;
+mod desk;
 mod enrolment;
 mod framing;
 mod meaning;
