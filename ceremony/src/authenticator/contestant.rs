@@ -147,6 +147,12 @@ impl<D: Dialogue> Contestant<D> {
         self.dialogue.proven().is_some()
     }
 
+    /// Whether its person was told that it serves somebody else, and it has not
+    /// answered since.
+    pub(super) fn was_last_busy(&self) -> bool {
+        self.told_busy
+    }
+
     /// When something is to be done that no packet brings about.
     pub(super) fn due(&self) -> Option<Instant> {
         // Nothing is sent before it has answered that it stopped.

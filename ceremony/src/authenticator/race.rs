@@ -479,6 +479,8 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
     fn too_late(&mut self) -> Lost<D::Dropped> {
         let running = self.running.iter().map(|contestant| {
             let waited = match contestant.phase() {
+                // One that was just asked again is still as busy as it was.
+                Phase::Working if contestant.was_last_busy() => Waited::Others,
                 Phase::Working => Waited::Key,
                 Phase::Busy => Waited::Others,
                 Phase::Waiting | Phase::Ready | Phase::Choosing => Waited::Person,

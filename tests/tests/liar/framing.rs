@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tests::Pam;
@@ -130,15 +131,27 @@ fn messages_that_are_no_answer() {
         }),
         Expected::faulty("it answered with command 0xbb."),
     );
+    let busy = Expected::AtDeadline(
+        Pam::AuthinfoUnavail,
+        "was in use by another program all the time. Try again.",
+    );
+    // It was last heard to be busy, and so the person was told.
+    let asked = AtomicUsize::new(0);
+    scene.tries(
+        "BUSY, and then silence",
+        Lie::packets(Moment::GetAssertion, move |packets| {
+            let busy = Act::Send(packets.packet(&[0xBF, 0, 1, 6]));
+            let first = asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+            if first { vec![busy] } else { Vec::new() }
+        }),
+        busy,
+    );
     scene.tries(
         "BUSY for ever",
         Lie::packets(Moment::GetAssertion, |packets| {
             vec![Act::Send(packets.packet(&[0xBF, 0, 1, 6]))]
         }),
-        Expected::AtDeadline(
-            Pam::AuthinfoUnavail,
-            "was in use by another program all the time. Try again.",
-        ),
+        busy,
     );
 }
 
