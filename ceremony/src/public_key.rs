@@ -314,6 +314,23 @@ mod tests {
     }
 
     #[test]
+    fn an_eddsa_signature_without_a_nonce_of_its_own_is_refused() {
+        // By the right key, with the neutral element for R, and s = k·a: RFC 8032
+        // §5.1.7 takes it, though it gives the private key away.
+        const S: [u8; 32] = [
+            0x46, 0x5b, 0xa3, 0x18, 0x99, 0xf1, 0xb7, 0x16, 0x7a, 0xcf, 0xfb, 0xa8, 0x06, 0x6d,
+            0xd0, 0x05, 0x19, 0x0d, 0x7a, 0x4e, 0x7a, 0xb3, 0x20, 0xf8, 0x4b, 0x9e, 0x82, 0xaa,
+            0xa8, 0x79, 0x81, 0x00,
+        ];
+        let mut signature = [0; 64];
+        let (r, s) = signature.split_at_mut(32);
+        r[0] = 1;
+        s.copy_from_slice(&S);
+        let key = TestKey::new(Algorithm::EdDsa, 1).public_key();
+        assert_eq!(key.verify(b"signed", &signature), Err(BadSignature));
+    }
+
+    #[test]
     fn points_that_are_none_are_refused() {
         let rp = || RelyingPartyId::parse("pam://laptop").unwrap();
         assert_eq!(
