@@ -40,6 +40,12 @@ impl RawAnswer {
         self.members.push((key.to_vec(), value.to_vec()));
     }
 
+    /// Leaves a member out.
+    pub fn remove(&mut self, key: u64) {
+        let key = written(Value::unsigned(key));
+        self.members.retain(|(name, _)| *name != key);
+    }
+
     /// The map's header, for so many members.
     pub fn header(members: usize) -> Vec<u8> {
         head(5, members as u64)

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use tests::Attestation;
 use tests::liar::cbor::{RawAnswer, head, with_value};
 use tests::liar::{Lie, Moment};
 
@@ -33,6 +34,43 @@ fn points_that_are_none() {
         neither,
     );
     desk.refuses("no y", new(|it| it.claims_es256(&[1; 32], &[])), neither);
+}
+
+/// A `COSE_Key` with one more member than it had.
+fn with_member(cose_key: &mut Vec<u8>, member: &[u8]) {
+    cose_key[0] += 1;
+    cose_key.extend(member);
+}
+
+#[test]
+fn public_keys_that_are_not_what_they_say() {
+    let neither = "the credential's public key is neither ES256 nor EdDSA";
+    // kty, alg and crv stand first, each of one byte.
+    let (kty, algorithm, curve) = (2, 4, 6);
+    for (name, strange) in [
+        ("es256", [(kty, 1), (algorithm, 0x27), (curve, 2)]),
+        ("eddsa", [(kty, 2), (algorithm, 0x26), (curve, 7)]),
+    ] {
+        let desk = Desk::new(name);
+        let refuses = |fault: &str, lie: Lie| {
+            desk.refuses(&format!("{fault} of {name}"), lie, neither);
+        };
+        for (at, value) in strange {
+            refuses(
+                &format!("byte {at} is {value}"),
+                new(move |it| it.cose_key[at] = value),
+            );
+        }
+        refuses(
+            "a strange member",
+            new(|it| with_member(&mut it.cose_key, &[4, 0])),
+        );
+        let y = [&[0x22, 0x58, 0x20][..], &[1; 32]].concat();
+        refuses(
+            "one y too many",
+            new(move |it| with_member(&mut it.cose_key, &y)),
+        );
+    }
 }
 
 /// The eight points of Ed25519 whose order divides eight, as they are encoded.
@@ -67,6 +105,20 @@ fn points_of_low_order() {
         "neither ES256 nor EdDSA",
     );
     desk.accepts("nothing", Lie::None);
+}
+
+/// An attestation object with one more member in its statement.
+fn with_statement_member(honest: &[u8], member: &[u8]) -> Vec<u8> {
+    let mut raw = RawAnswer::of(honest);
+    let statement = raw.value(3);
+    statement[0] += 1;
+    statement.extend(member);
+    raw.written()
+}
+
+/// With these as the certificates that vouch for it.
+fn with_certificates(honest: &[u8], certificates: &[u8]) -> Vec<u8> {
+    with_statement_member(honest, &[b"\x63x5c", certificates].concat())
 }
 
 #[test]
@@ -124,6 +176,36 @@ fn malformed_attestation_objects() {
         "a statement with none",
         answer(|honest| with_value(honest, 1, &[0x64, b'n', b'o', b'n', b'e'])),
         "its attestation statement is \"none\" with a statement",
+    );
+    desk.refuses(
+        "a strange member in the statement",
+        answer(|honest| with_statement_member(honest, &[0x61, b'x', 0])),
+        statement,
+    );
+    desk.refuses(
+        "the algorithm twice",
+        answer(|honest| with_statement_member(honest, &[0x63, b'a', b'l', b'g', 0x26])),
+        statement,
+    );
+    desk.refuses(
+        "no certificate",
+        answer(|honest| with_certificates(honest, &[0x80])),
+        statement,
+    );
+    desk.refuses(
+        "a certificate that is none",
+        answer(|honest| with_certificates(honest, &[0x81, 0x41, 0x30])),
+        "its attestation certificate is not well-formed",
+    );
+    desk.refuses(
+        "a maker's certificate, and its own signature",
+        answer(|honest| {
+            let attestation = Attestation::of_the_bench();
+            let certificate = attestation.certificate();
+            let length = head(2, certificate.len() as u64);
+            with_certificates(honest, &[&[0x81], &length[..], certificate].concat())
+        }),
+        "its attestation certificate did not make its signature",
     );
     // A format that nobody reads is as good as none, whatever it is called.
     desk.accepts(

@@ -192,7 +192,27 @@ fn malformed_maps(scene: &mut Scene, moment: Moment) {
 
 #[test]
 fn malformed_assertions() {
-    malformed_maps(&mut Scene::touch(), Moment::GetAssertion);
+    let mut scene = Scene::touch();
+    malformed_maps(&mut scene, Moment::GetAssertion);
+    for (member, name) in [(2, "authenticator data"), (3, "a signature")] {
+        let lie = map(Moment::GetAssertion, move |mut raw| {
+            raw.remove(member);
+            raw.written()
+        });
+        let sentence = format!("its answer is malformed: an assertion without {name}.");
+        let expected = Expected::faulty(sentence.leak());
+        scene.tries(&format!("no {name}"), lie, expected);
+    }
+    scene.tries(
+        "its id twice",
+        map(Moment::GetAssertion, |mut raw| {
+            let descriptor = raw.value(1);
+            descriptor[0] += 1;
+            descriptor.extend([text(b"id"), vec![0x41, 9]].concat());
+            raw.written()
+        }),
+        Expected::faulty("its answer is malformed: a member that stands twice."),
+    );
 }
 
 #[test]

@@ -6,11 +6,11 @@ use tests::liar::{Lie, NewCredential};
 use tests::machine::Finished;
 use tests::{Liar, Machine};
 
-const ALICE_FILE: &str = "/etc/pam-passkey/users/alice.toml";
+pub(crate) const ALICE_FILE: &str = "/etc/pam-passkey/users/alice.toml";
 
 /// A machine on which alice has a key already, so that it is seen to be left alone.
 pub(crate) struct Desk {
-    machine: Machine,
+    pub(crate) machine: Machine,
     liar: Liar,
     algorithm: &'static str,
     before: Option<String>,
@@ -28,18 +28,15 @@ impl Desk {
         }
     }
 
-    fn enroll(&self, lie: Lie, more: &[&str]) -> Finished {
+    pub(crate) fn enroll(&self, name: &str, lie: Lie) -> Finished {
         self.liar.lies(lie);
         self.liar.forget();
         let _port = self
             .machine
             .plug_in_cable(self.liar.name(), self.liar.power_on());
-        let command = ["enroll", "--user", "alice", "--touch-only", "--name", "new"];
+        let command = ["enroll", "--user", "alice", "--touch-only", "--name", name];
         let command = command.into_iter().chain(["--algorithm", self.algorithm]);
-        let ended = self
-            .machine
-            .passkey(command.chain(more.iter().copied()))
-            .output();
+        let ended = self.machine.passkey(command).output();
         assert!(self.liar.is_dark());
         ended
     }
@@ -47,7 +44,7 @@ impl Desk {
     /// Refused with this sentence, nothing written, and no worse for it.
     #[track_caller]
     pub(crate) fn refuses(&self, fault: &str, lie: Lie, sentence: &str) {
-        let ended = self.enroll(lie, &[]);
+        let ended = self.enroll("new", lie);
         assert_eq!(ended.code(), Some(1), "{fault}: {ended:#?}");
         assert_eq!(ended.stdout, "", "{fault}");
         assert!(
@@ -60,7 +57,7 @@ impl Desk {
     }
 
     pub(crate) fn accepts(&self, fault: &str, lie: Lie) {
-        self.enroll(lie, &[]).expect_success();
+        self.enroll("new", lie).expect_success();
         let file = self.machine.read(ALICE_FILE).unwrap();
         assert!(file.contains("\"new\""), "{fault}");
         let remove = ["remove", "--user", "alice", "new"];

@@ -2,10 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+use tests::liar::cbor::with_value;
 use tests::liar::{KeyPair, Lie, Moment};
-use tests::{Machine, VirtualKey};
+use tests::{Liar, Machine, VirtualKey};
 
-use crate::desk::{Desk, new};
+use crate::desk::{ALICE_FILE, Desk, new};
+use crate::scene::PIN;
 
 #[test]
 fn new_credentials_that_are_none() {
@@ -111,6 +113,72 @@ fn a_key_that_speaks_cbor_only_the_first_time_is_not_enrolled() {
         vec![tests::liar::Act::Send(report)]
     });
     desk.refuses("CBOR dropped between two INITs", lie, "speaks only U2F");
+}
+
+#[test]
+fn keys_that_say_no() {
+    let desk = Desk::new("es256");
+    let info = |member: u64, value: &'static [u8]| {
+        Lie::answer(Moment::GetInfo, move |honest| {
+            with_value(honest, member, value)
+        })
+    };
+    desk.refuses(
+        "no FIDO2 among its versions",
+        info(1, b"\x81\x66U2F_V2"),
+        "speaks only U2F",
+    );
+    desk.refuses(
+        "no ES256 among its algorithms",
+        info(10, b"\x81\xA2\x63alg\x27\x64type\x6Apublic-key"),
+        "cannot make",
+    );
+    for (fault, status, sentence) in [
+        (
+            "it holds one already",
+            0x19,
+            "is enrolled for alice already",
+        ),
+        ("it is full", 0x28, "has no room"),
+        ("it is not touched", 0x2F, "nobody touched"),
+        ("its person says no", 0x27, "was denied"),
+    ] {
+        let lie = Lie::answer(Moment::MakeCredential, move |_| vec![status]);
+        desk.refuses(fault, lie, sentence);
+    }
+}
+
+#[test]
+fn a_key_that_does_not_verify_its_person_is_not_enrolled() {
+    let machine = Machine::lived_on();
+    let liar = Liar::named("Liar").with_pin(PIN);
+    liar.lies(new(|it| it.flags &= !0x04));
+    let _port = machine.plug_in_cable(liar.name(), liar.power_on());
+    let enroll = ["enroll", "--user", "alice", "--name", "new"];
+    let mut enroll = machine.passkey(enroll).on_a_terminal().start();
+    enroll.wait_for("[y/N] ");
+    enroll.type_line("y");
+    enroll.wait_for("tries left: ");
+    enroll.type_line(PIN);
+    let ended = enroll.finish();
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    let sentence = "made a credential without checking a PIN or fingerprint";
+    assert!(ended.stdout.contains(sentence), "{ended:#?}");
+    assert_eq!(machine.read(ALICE_FILE), None);
+}
+
+#[test]
+fn a_key_that_takes_few_ids_at_once_is_not_enrolled_twice() {
+    let desk = Desk::new("es256");
+    desk.enroll("new", Lie::None).expect_success();
+    let enrolled = desk.machine.read(ALICE_FILE);
+    // Asked for the first id alone it makes another credential; the second is its own.
+    let one_id = Lie::answer(Moment::GetInfo, |honest| with_value(honest, 7, &[1]));
+    let ended = desk.enroll("another", one_id);
+    assert_eq!(ended.code(), Some(1), "{ended:#?}");
+    let sentence = "is enrolled for alice already";
+    assert!(ended.stderr.contains(sentence), "{ended:#?}");
+    assert_eq!(desk.machine.read(ALICE_FILE), enrolled);
 }
 
 #[test]

@@ -66,6 +66,11 @@ fn a_channel_that_is_not_ours() {
         );
     }
     scene.tries(
+        "INIT is answered by another command",
+        init(|r| r[4] = 0x81),
+        DEADLINE,
+    );
+    scene.tries(
         "INIT answers with a later protocol and more bytes",
         init(|r| (r[6], r[19], r[30]) = (40, 9, 7)),
         Expected::Tolerated,
@@ -124,13 +129,24 @@ fn messages_that_are_no_answer() {
             Expected::faulty(sentence.leak()),
         );
     }
-    scene.tries(
-        "a keepalive of no length",
-        sends(Moment::GetAssertion, |packets| {
-            vec![packets.packet(&[0xBB, 0, 0])]
-        }),
-        Expected::faulty("it answered with command 0xbb."),
-    );
+    // Both are one byte long; ERROR 6 would have it asked again.
+    for (name, command, byte) in [
+        ("a keepalive 1", 0xBB, 1),
+        ("a keepalive 2", 0xBB, 2),
+        ("ERROR 1", 0xBF, 1),
+        ("ERROR 6", 0xBF, 6),
+    ] {
+        for length in [0, 2] {
+            let sentence = format!("it answered with command 0x{command:02x}.");
+            scene.tries(
+                &format!("{name} of {length} bytes"),
+                sends(Moment::GetAssertion, move |packets| {
+                    vec![packets.packet(&[command, 0, length, byte])]
+                }),
+                Expected::faulty(sentence.leak()),
+            );
+        }
+    }
     let busy = Expected::AtDeadline(
         Pam::AuthinfoUnavail,
         "was in use by another program all the time. Try again.",
@@ -185,8 +201,9 @@ fn packets_out_of_order() {
     ] {
         scene.tries(
             fault,
+            // It stops there, and only a CANCEL puts its light out.
             sends(Moment::GetAssertion, move |packets| {
-                let mut reports = packets.honest.clone();
+                let mut reports = packets.honest[..2].to_vec();
                 reports[1][4] = sequence;
                 reports
             }),

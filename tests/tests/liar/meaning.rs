@@ -63,12 +63,17 @@ fn who_was_there() {
 
 #[test]
 fn who_was_verified() {
-    let mut scene = Scene::pin();
-    scene.tries(
-        "UV 0 where it is required",
-        assertion(|it| it.flags &= !0x04),
-        Expected::faulty("was not accepted: it did not verify the person."),
-    );
+    for (mut scene, by) in [
+        (Scene::pin(), "policy and credential"),
+        (Scene::pin_by_policy(), "the policy alone"),
+        (Scene::pin_by_credential(), "the credential alone"),
+    ] {
+        scene.tries(
+            &format!("UV 0 where it is required by {by}"),
+            assertion(|it| it.flags &= !0x04),
+            Expected::faulty("was not accepted: it did not verify the person."),
+        );
+    }
 }
 
 #[test]
@@ -79,11 +84,13 @@ fn what_it_was_made_for() {
         assertion(|it| it.rp_id_hash[0] ^= 1),
         Expected::faulty("was not accepted: the answer is for another relying party."),
     );
+    let too_short =
+        Expected::faulty("was not accepted: authenticator data is shorter than its flags say.");
     for cut in [1, 4] {
         scene.tries(
             &format!("authenticator data of {} bytes", 37 - cut),
             assertion(move |it| it.counter.truncate(4 - cut)),
-            Expected::faulty("was not accepted:"),
+            too_short,
         );
     }
     scene.tries(
@@ -92,30 +99,41 @@ fn what_it_was_made_for() {
             it.rp_id_hash.clear();
             it.counter.clear();
         }),
-        Expected::faulty("was not accepted:"),
+        too_short,
     );
     scene.tries(
         "a byte behind authenticator data",
         assertion(|it| it.behind = vec![0]),
-        Expected::faulty("was not accepted:"),
+        Expected::faulty("was not accepted: authenticator data is 1 bytes longer"),
     );
-    for (fault, flag) in [("AT", 0x40), ("ED", 0x80)] {
-        scene.tries(
-            &format!("{fault} without its data"),
-            assertion(move |it| it.flags |= flag),
-            Expected::faulty("was not accepted:"),
-        );
-    }
+    scene.tries(
+        "AT without its data",
+        assertion(|it| it.flags |= 0x40),
+        too_short,
+    );
+    let nobody_asked = Expected::faulty("was not accepted: it sent data nobody asked for.");
+    scene.tries(
+        "AT with a new credential",
+        assertion(|it| {
+            let (model, id, public_key) = ([0; 16], [0, 1, 9], [0xA0]);
+            (it.flags, it.behind) = (0x41, [&model[..], &id, &public_key].concat());
+        }),
+        nobody_asked,
+    );
     scene.tries(
         "ED with an extension nobody asked for",
         assertion(|it| (it.flags, it.behind) = (0x81, vec![0xA1, 0x61, b'x', 0xF5])),
-        Expected::faulty("was not accepted: it sent data nobody asked for."),
+        nobody_asked,
     );
-    scene.tries(
-        "ED with 7,000 lists in each other",
-        assertion(|it| (it.flags, it.behind) = (0x81, nested(&[0x81], 7000))),
-        Expected::faulty("was not accepted:"),
-    );
+    let no_map = Expected::faulty("was not accepted: extension data is not a CBOR map.");
+    for (fault, behind) in [
+        ("nothing", vec![]),
+        ("a number", vec![1]),
+        ("7,000 lists in each other", nested(&[0x81], 7000)),
+    ] {
+        let lie = assertion(move |it| (it.flags, it.behind) = (0x81, behind.clone()));
+        scene.tries(&format!("ED with {fault}"), lie, no_map);
+    }
 }
 
 #[test]
@@ -287,6 +305,27 @@ fn another_users_credential() {
     );
 }
 
+#[test]
+fn a_credential_that_can_be_copied() {
+    const ALICE_FILE: &str = "/etc/pam-passkey/users/alice.toml";
+
+    let mut scene = Scene::touch();
+    // As if her keys had said so when they were enrolled.
+    let file = scene.machine().read(ALICE_FILE).unwrap();
+    let file = file.replace("synced = false", "synced = true");
+    scene.machine().write(ALICE_FILE, &file, 0o600);
+    let synced = || assertion(|it| it.flags |= 0x08);
+    scene.alone("BE, as at enrolment", synced(), Expected::Tolerated);
+    let backup = "was not accepted: its backup flags differ from those at enrolment.";
+    scene.alone("BE gone since", Lie::None, Expected::faulty(backup));
+    scene.set_settings("synced = \"refuse\"\n");
+    scene.alone(
+        "BE where policy refuses it",
+        synced(),
+        Expected::faulty("was not accepted: its credential can be copied, which policy refuses."),
+    );
+}
+
 /// It signs this counter, whatever it has counted.
 fn counts(counter: u32) -> Lie {
     assertion(move |it| it.counter = counter.to_be_bytes().to_vec())
@@ -311,6 +350,17 @@ fn counters_that_do_not_grow() {
         assert_outcome(&login, Pam::Success, warning);
         assert!(login.logged().contains("CLONE ALARM"), "{login:#?}");
     }
+
+    // A key that keeps none says zero for ever, which is no alarm.
+    let counters = "/var/lib/pam-passkey/counters";
+    let forget = scene.machine().sh(format!("rm -r {counters}"));
+    forget.output().expect_success();
+    scene.set_settings("counter = \"refuse\"\n");
+    for _ in 0..2 {
+        let login = scene.login_with(counts(0));
+        assert_outcome(&login, Pam::Success, "");
+    }
+    scene.set_settings("");
 
     // The largest there is, and on from the beginning.
     let login = scene.login_with(counts(u32::MAX));

@@ -4,10 +4,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tests::Pam;
-use tests::liar::cbor::{head, with_value};
+use tests::liar::cbor::{RawAnswer, head, with_value};
 use tests::liar::{Assertion, KeyPair, Lie, Moment, cose_key};
 use tests::login::assert_outcome;
+use tests::{Pam, Presence};
 
 use crate::scene::{Expected, Scene};
 
@@ -44,6 +44,29 @@ fn key_agreement_keys_that_are_no_points() {
     scene.tries(
         "31 bytes of x",
         key_agreement(&[1; 31], &[1; 32]),
+        malformed,
+    );
+    scene.tries(
+        "x twice",
+        Lie::answer(Moment::KeyAgreement, |honest| {
+            let mut raw = RawAnswer::of(honest);
+            let key = raw.value(1);
+            key[0] += 1;
+            key.extend([&[0x21, 0x58, 0x20][..], &[1; 32]].concat());
+            raw.written()
+        }),
+        could_not("its answer is malformed: a member that stands twice"),
+    );
+    scene.tries(
+        "no y",
+        Lie::answer(Moment::KeyAgreement, |honest| {
+            let mut raw = RawAnswer::of(honest);
+            let key = raw.value(1);
+            key[0] -= 1;
+            // Its last member: a key of one byte, a length of two, and 32.
+            key.truncate(key.len() - 35);
+            raw.written()
+        }),
         malformed,
     );
     scene.tries(
@@ -139,7 +162,7 @@ fn tries_left_that_are_not_true() {
     scene.tries(
         "unplug me first",
         Lie::answer(Moment::PinRetries, |honest| {
-            let mut raw = tests::liar::cbor::RawAnswer::of(honest);
+            let mut raw = RawAnswer::of(honest);
             raw.add(&[4], &[0xF5]);
             raw.written()
         }),
@@ -234,16 +257,96 @@ fn what_it_signed_silently_opens_nothing() {
         Lie::assertion(|it| it.client_data_hash = it.before.last().unwrap().clone()),
         Expected::faulty("was not accepted: the signature does not verify."),
     );
+    let nobody_asked =
+        Expected::faulty("was not accepted: it answered for a credential nobody asked for.");
     scene.tries(
-        "the other key's credential, where this one was proven",
+        "a strange credential, where one was proven",
         Lie::assertion(|it| it.credential_id = Some(vec![9; 32])),
-        Expected::faulty("was not accepted: it answered for a credential nobody asked for."),
+        nobody_asked,
+    );
+    let other = scene.enroll_liar_again();
+    scene.tries(
+        "another of her credentials than the one that was proven, and its signature",
+        Lie::assertion(move |it| (it.credential_id, it.key) = (Some(other.id.clone()), other.key)),
+        nobody_asked,
     );
     scene.tries(
         "no id, where there is but one",
         Lie::assertion(|it| it.credential_id = None),
         Expected::Tolerated,
     );
+}
+
+#[test]
+fn what_it_says_of_itself() {
+    let mut scene = Scene::pin();
+    let info = |change: fn(&mut RawAnswer)| {
+        Lie::answer(Moment::GetInfo, move |honest| {
+            let mut raw = RawAnswer::of(honest);
+            change(&mut raw);
+            raw.written()
+        })
+    };
+    for (fault, lie, sentence) in [
+        (
+            "no versions",
+            info(|raw| raw.remove(1)),
+            "its answer is malformed: getInfo without versions.",
+        ),
+        (
+            "no AAGUID",
+            info(|raw| raw.remove(3)),
+            "its answer is malformed: getInfo without an AAGUID.",
+        ),
+        (
+            "an option twice",
+            info(|raw| *raw.value(4) = b"\xA2\x69clientPin\xF5\x69clientPin\xF5".to_vec()),
+            "its answer is malformed: an option that stands twice.",
+        ),
+        (
+            "a PIN for managing it alone",
+            info(|raw| {
+                let name = b"\x78\x1EnoMcGaPermissionsWithClientPin";
+                let options = raw.value(4);
+                options[0] += 1;
+                options.extend([&name[..], &[0xF5]].concat());
+            }),
+            "\"liar\" has none set up. Set a PIN on it, or use another key.",
+        ),
+        (
+            "a PIN that must be changed",
+            info(|raw| raw.add(&[12], &[0xF5])),
+            "The PIN of \"liar\" must be changed first.",
+        ),
+        (
+            "protocol 3 alone",
+            info(|raw| *raw.value(6) = vec![0x81, 3]),
+            "could not check one: it speaks no PIN protocol of ours.",
+        ),
+    ] {
+        scene.tries(fault, lie, Expected::faulty(sentence));
+    }
+}
+
+#[test]
+fn a_key_is_not_chosen_by_saying_no() {
+    let scene = Scene::pin();
+    for status in [0x01, 0x27, 0x2F, 0x31, 0x33, 0x35] {
+        let lie = Lie::answer(Moment::Selection, move |_| vec![status]);
+        scene.liar().lies(lie);
+        scene.liar().forget();
+        let _port = scene.plug_liar_in();
+        let blue = scene.machine().plug_in(scene.blue().clone());
+        blue.presence(Presence::after_ms(300));
+        let login = scene.login();
+        assert_outcome(&login, Pam::Success, "Touch \"blue key\"");
+        assert_eq!(
+            login.questions(),
+            ["PIN of \"blue key\", 8 tries left: "],
+            "status {status:#04x}"
+        );
+        assert!(scene.liar_got_no_pin(), "status {status:#04x}");
+    }
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Expected {
 }
 
 /// What alice's logins demand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Demand {
     Touch,
     Pin,
@@ -52,7 +52,10 @@ pub(crate) enum Demand {
 
 pub(crate) struct Scene {
     machine: Machine,
+    /// What every login here takes: the greater of the two below.
     demand: Demand,
+    by_credential: Demand,
+    by_policy: Demand,
     liar: Liar,
     blue: VirtualKey,
     timeout: u64,
@@ -83,7 +86,24 @@ impl Scene {
         Self::new(Demand::Pin, liar, "es256")
     }
 
+    /// A PIN is wanted by the policy alone: alice's keys were enrolled for a touch.
+    pub(crate) fn pin_by_policy() -> Self {
+        let liar = Liar::named("Liar").with_pin(PIN);
+        Self::of(Demand::Touch, Demand::Pin, liar, "es256")
+    }
+
+    /// A PIN is wanted by alice's credentials alone.
+    pub(crate) fn pin_by_credential() -> Self {
+        let liar = Liar::named("Liar").with_pin(PIN);
+        Self::of(Demand::Pin, Demand::Touch, liar, "es256")
+    }
+
     fn new(demand: Demand, liar: Liar, algorithm: &str) -> Self {
+        Self::of(demand, demand, liar, algorithm)
+    }
+
+    fn of(by_credential: Demand, by_policy: Demand, liar: Liar, algorithm: &str) -> Self {
+        let demand = by_credential.max(by_policy);
         let machine = Machine::lived_on();
         machine.service("sudo", &format!("auth required {MODULE}\n"));
         let blue = VirtualKey::named("Blue");
@@ -94,6 +114,8 @@ impl Scene {
         let scene = Self {
             machine,
             demand,
+            by_credential,
+            by_policy,
             liar,
             blue,
             timeout: LONG,
@@ -115,7 +137,7 @@ impl Scene {
     fn enroll(&self, user: &str, name: &str, algorithm: &str) {
         let mut command = vec!["enroll", "--user", user, "--name", name];
         command.extend(["--algorithm", algorithm]);
-        if self.demand == Demand::Touch {
+        if self.by_credential == Demand::Touch {
             command.push("--touch-only");
             self.machine.passkey(command).output().expect_success();
             return;
@@ -131,7 +153,7 @@ impl Scene {
     }
 
     fn set_policy(&self) {
-        let demand = match self.demand {
+        let demand = match self.by_policy {
             Demand::Touch => "discouraged",
             Demand::Pin => "required",
         };
@@ -159,6 +181,14 @@ impl Scene {
         let _port = self.plug_liar_in();
         self.enroll("bob", "liar", "es256");
         self.liar.credentials().pop().expect("bob's credential")
+    }
+
+    /// The liar makes alice another credential: it lies about the first.
+    pub(crate) fn enroll_liar_again(&self) -> Credential {
+        let _port = self.plug_liar_in();
+        self.enroll("alice", "liar's other", "es256");
+        let credential = self.liar.credentials().pop();
+        credential.expect("alice's other credential")
     }
 
     pub(crate) fn liar(&self) -> &Liar {

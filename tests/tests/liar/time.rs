@@ -139,6 +139,37 @@ fn floods_of_others_do_not_keep_a_login_alive() {
     );
 }
 
+#[test]
+fn a_late_word_while_nothing_is_asked_is_nobodys() {
+    // A key that never answers has the liar wait, ready for its PIN, with nothing under way.
+    let scene = Scene::pin();
+    let mute = Liar::named("Mute");
+    mute.lies(silence(Moment::Init));
+    let _mute = scene.machine().plug_in_cable(mute.name(), mute.power_on());
+    let late = |bytes: &'static [u8]| {
+        Lie::packets(Moment::Probe, |packets| {
+            let late = [
+                Act::Wait(Duration::from_millis(300)),
+                Act::Send(packets.packet(bytes)),
+            ];
+            packets.sent().into_iter().chain(late).collect()
+        })
+    };
+    for (fault, bytes) in [
+        ("an answer", &[0x90, 0, 1, 0][..]),
+        ("an answer that does not end", &[0x90, 0, 200, 0]),
+        ("a continuation", &[0, 1, 2, 3]),
+        ("a keepalive", &[0xBB, 0, 1, 2]),
+        ("an error", &[0xBF, 0, 1, 1]),
+        ("BUSY", &[0xBF, 0, 1, 6]),
+        ("a strange command", &[0x81, 0, 1, 0]),
+    ] {
+        let login = scene.login_with(late(bytes));
+        assert_eq!(login.code(), Pam::Success, "{fault}: {login:#?}");
+        assert_eq!(login.questions().len(), 1, "{fault}: {login:#?}");
+    }
+}
+
 /// How many packets a whole login takes.
 fn packets_of_a_login(scene: &Scene) -> usize {
     let login = scene.login_with(Lie::None);
