@@ -21,8 +21,8 @@ IN_A_NAMESPACE := $(if $(filter 0,$(shell id -u)),,unshare --mount --map-root-us
 
 help:
 	@echo "make demo    watch a security key open a real PAM service, or not; nothing under /etc is touched"
-	@echo "make test    every test"
-	@echo "make hostile every test that takes long: keys that lie in every member, packet and moment"
+	@echo "make test    every test but the long ones"
+	@echo "make hostile the long ones: keys that lie in every member, packet and moment"
 	@echo "make check   formatting, lints, licences, documentation"
 	@echo "make bench   what a login costs, beside pam_u2f; writes BENCHMARKS.md"
 	@echo "make fuzz    every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"

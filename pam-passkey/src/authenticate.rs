@@ -116,7 +116,7 @@ fn attempt(
             .map_err(refused)?;
     drop(interruption);
     // A person may take long to type a PIN; the key may be gone by then.
-    if !is_still_enrolled(approval.verified.credential, &account) {
+    if !is_still_enrolled(approval.verified.credential, &account)? {
         return Err(Outcome::Removed {
             key: approval.verified.credential.name.clone(),
             account,
@@ -200,13 +200,14 @@ fn credential_file(
 }
 
 /// Whether the file that was read before the request still holds `credential`.
-fn is_still_enrolled(credential: &Credential, account: &Account) -> bool {
-    let file = Store::open().and_then(|store| store.load(account));
-    file.is_ok_and(|file| {
-        file.iter()
-            .flat_map(CredentialFile::credentials)
-            .any(|kept| kept == credential)
-    })
+fn is_still_enrolled(credential: &Credential, account: &Account) -> Result<bool, Outcome> {
+    let file = Store::open()
+        .and_then(|store| store.load(account))
+        .map_err(Outcome::Store)?;
+    Ok(file
+        .iter()
+        .flat_map(CredentialFile::credentials)
+        .any(|kept| kept == credential))
 }
 
 /// Ignored can be only who is known by one name: under a second one an account

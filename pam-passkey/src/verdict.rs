@@ -174,8 +174,8 @@ impl Outcome {
                 .logging(
                     Level::Info,
                     format!(
-                        "not covered: a table [service.{}] in /etc/pam-passkey/config.toml \
-                         would change that",
+                        "not covered: add [service.{}] to /etc/pam-passkey/config.toml, \
+                         or take \"enabled = false\" out of it",
                         printable(&service, 64)
                     ),
                 ),
@@ -198,9 +198,10 @@ impl Outcome {
                 Level::Info,
                 format!("user={} has no key enrolled", account.name),
             ),
-            Self::NoGoodRecord { path } => {
-                out_of_order(format!("{}: not one usable credential", path.display()))
-            }
+            Self::NoGoodRecord { path } => out_of_order(format!(
+                "{}: not one usable credential; the lines before this say why",
+                path.display()
+            )),
             Self::Remote { account, why } => Verdict::silent(PamResultCode::PAM_AUTHINFO_UNAVAIL)
                 .telling("Security keys let in only people in front of this machine.")
                 .logging(
@@ -211,7 +212,9 @@ impl Outcome {
             Self::Store(problem) => out_of_order(problem.to_string()),
             Self::NoCounter(problem) => out_of_order(problem.to_string()),
             Self::Removed { account, key } => Verdict::silent(PamResultCode::PAM_AUTH_ERR)
-                .saying(format!("\"{key}\" was removed meanwhile."))
+                .saying(format!(
+                    "\"{key}\" was taken off your account while it was waited for."
+                ))
                 .logging(
                     Level::Warning,
                     format!(
@@ -280,7 +283,10 @@ fn no_account(asked: &str, problem: &NoAccount) -> Verdict {
         }
         NoAccount::LookupFailed(_) => Verdict::silent(PamResultCode::PAM_AUTHINFO_UNAVAIL)
             .saying("Your account could not be looked up; try again in a moment.")
-            .logging(Level::Error, line),
+            .logging(
+                Level::Error,
+                format!("account \"{shown}\": {problem}; does the name service answer?"),
+            ),
     }
 }
 
@@ -296,7 +302,10 @@ fn not_verified(key: &str, why: &CannotVerify) -> String {
         }
         CannotVerify::NoPin(NoPin::NotGiven) => format!("No PIN was given for {key}."),
         CannotVerify::NoPin(NoPin::NotAsked) => {
-            format!("{key} wants its PIN before it shows that it is enrolled: not here.")
+            format!(
+                "{key} shows whose it is only after its PIN, which is not asked for on this \
+                 screen. Use the password, or another key."
+            )
         }
         // Where a greeter gave the login password as a PIN, its person has not
         // heard of one yet.
@@ -327,7 +336,10 @@ fn not_verified(key: &str, why: &CannotVerify) -> String {
         CannotVerify::PinBlocked => {
             format!("The PIN of {key} is blocked: only a reset helps, which erases the key.")
         }
-        CannotVerify::PinChangeForced => format!("The PIN of {key} must be changed first."),
+        CannotVerify::PinChangeForced => format!(
+            "The PIN of {key} must be changed first: in a browser's security settings, \
+             or with fido2-token -C."
+        ),
         CannotVerify::Refused(_) | CannotVerify::Malformed(_) | CannotVerify::Faulty(_) => {
             format!("A PIN or fingerprint is required here, and {key} could not check one: {why}.")
         }
@@ -428,13 +440,19 @@ fn refused_verdict(account: &Account, refused: &Refused) -> Verdict {
         Refused::Invalid(key, refusal) => (
             PAM_AUTH_ERR,
             Level::Warning,
-            format!("The answer of {key} was not accepted: {refusal}."),
+            format!(
+                "The answer of {key} was not accepted: {refusal}. Unplug it; if it is yours, \
+                 tell your administrator."
+            ),
             format!("invalid answer from {key}: {refusal}"),
         ),
         Refused::Faulty(key, why) => (
             PAM_AUTH_ERR,
             Level::Warning,
-            format!("{key} did not work: {why}. Unplug it, plug it in and try again."),
+            format!(
+                "{key} did not work: {why}. Unplug it, plug it in and try again; if that does \
+                 not help, use another key."
+            ),
             format!("{key} failed: {why}"),
         ),
         // Whoever has just pressed Ctrl-C knows.

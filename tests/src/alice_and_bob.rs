@@ -93,6 +93,12 @@ impl AliceAndBob {
     #[track_caller]
     pub fn assert_out_of_order(&self, user: &str, logged: &str) -> LoggedIn {
         let login = self.login(user);
+        // What should have been logged names the fault.
+        assert_eq!(
+            login.code(),
+            Pam::ServiceErr,
+            "{user}, {logged}: {login:#?}"
+        );
         assert_outcome(&login, Pam::ServiceErr, ASK_ADMINISTRATOR);
         let errors = login.host.log.iter().filter(|line| line.severity == 3);
         let errors: Vec<_> = errors.map(|line| line.text.as_str()).collect();

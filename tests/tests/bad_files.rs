@@ -90,6 +90,7 @@ const NO_DIRECTORY_OF_ROOTS: &[(&str, &str)] = &[
 ];
 
 /// Does each of these things to `path`, and looks who gets in.
+#[track_caller]
 fn each_is_refused(home: &AliceAndBob, path: &str, deeds: &[(&str, &str)], users: &[&str]) {
     for (deed, logged) in deeds {
         if deed.starts_with("chown") && !privilege().has_other_users() {

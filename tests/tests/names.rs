@@ -235,7 +235,7 @@ fn a_name_service_that_cannot_tell_has_not_said_that_there_is_nobody() {
     let cannot_tell = |home: &AliceAndBob, login: &LoggedIn, user: &str| {
         let sentence = "Your account could not be looked up; try again in a moment.";
         assert_outcome(login, Pam::AuthinfoUnavail, sentence);
-        let logged = format!("no account \"{user}\": the account could not be looked up: ");
+        let logged = format!("account \"{user}\": the account could not be looked up: ");
         assert!(login.logged().contains(&logged), "{login:#?}");
         assert!(home.blue.commands().is_empty(), "{login:#?}");
     };

@@ -88,7 +88,7 @@ fn a_mute_stick_is_never_asked_where_nobody_would_read_the_warning() {
     let replayed = vec!["her login password"; 9];
     let login = machine.login("kde", "alice").answers(replayed).run();
     let sentence =
-        "\"Rogue\" (/dev/hidraw0) wants its PIN before it shows that it is enrolled: not here.";
+        "\"Rogue\" (/dev/hidraw0) shows whose it is only after its PIN, which is not asked for";
     assert_outcome(&login, Pam::AuthErr, sentence);
     assert!(login.questions().is_empty(), "{login:#?}");
     let asked = rogue.transactions();
@@ -226,5 +226,9 @@ fn a_key_that_is_removed_while_its_pin_is_typed_opens_nothing() {
     machine.passkey(remove).output().expect_success();
     login.type_line(PIN);
     let login = login.finish();
-    assert_outcome(&login, Pam::AuthErr, "\"blue key\" was removed meanwhile.");
+    assert_outcome(
+        &login,
+        Pam::AuthErr,
+        "\"blue key\" was taken off your account while it was waited for.",
+    );
 }

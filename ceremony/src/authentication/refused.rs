@@ -140,6 +140,8 @@ impl Refused {
                 why,
             },
             Out::Dropped(KeyRefusal::Invalid(refusal)) => Self::Invalid(key, refusal),
+            // No fault of the key's.
+            Out::Dropped(why @ KeyRefusal::NoRandomness) => Self::System(why.to_string()),
             other => {
                 let why = other.to_string();
                 Self::Faulty(key, why)

@@ -9,7 +9,7 @@ use tests::liar::{Lie, Moment};
 use crate::desk::{Desk, new};
 
 #[test]
-fn points_that_are_none() {
+fn points_off_the_curve_are_not_enrolled() {
     let desk = Desk::new("es256");
     let off_curve = "the public key is not a point on its curve";
     desk.refuses(
@@ -86,7 +86,7 @@ const LOW_ORDER: [&str; 8] = [
 ];
 
 #[test]
-fn points_of_low_order() {
+fn points_of_low_order_are_not_enrolled() {
     let desk = Desk::new("eddsa");
     for point in LOW_ORDER {
         let bytes: Vec<u8> = (0..32)
@@ -122,7 +122,7 @@ fn with_certificates(honest: &[u8], certificates: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn malformed_attestation_objects() {
+fn malformed_attestation_objects_are_not_enrolled() {
     let desk = Desk::new("es256");
     let answer = |lie: fn(&[u8]) -> Vec<u8>| Lie::answer(Moment::MakeCredential, lie);
     let malformed = "its answer is malformed";

@@ -66,30 +66,30 @@ fn all_values(mut scene: Scene, members: &[Member]) {
 }
 
 #[test]
-fn a_wrong_value_in_each_member_on_the_way_to_a_touch() {
+fn a_wrong_value_in_each_member_on_the_way_to_a_touch_is_refused() {
     some_values(Scene::touch(), &OF_A_TOUCH);
 }
 
 #[test]
-fn a_wrong_value_in_each_member_on_the_way_to_a_pin() {
+fn a_wrong_value_in_each_member_on_the_way_to_a_pin_is_refused() {
     some_values(Scene::pin(), &OF_A_PIN);
 }
 
 #[test]
 #[ignore = "long: make hostile"]
-fn every_wrong_value_on_the_way_to_a_touch() {
+fn every_wrong_value_on_the_way_to_a_touch_is_refused() {
     all_values(Scene::touch(), &OF_A_TOUCH);
 }
 
 #[test]
 #[ignore = "long: make hostile"]
-fn every_wrong_value_of_get_info() {
+fn every_wrong_value_of_get_info_is_refused() {
     all_values(Scene::pin(), &OF_A_PIN[..8]);
 }
 
 #[test]
 #[ignore = "long: make hostile"]
-fn every_wrong_value_of_a_silent_answer_and_of_the_pin() {
+fn every_wrong_value_of_a_silent_answer_and_of_the_pin_is_refused() {
     all_values(Scene::pin(), &OF_A_PIN[8..]);
 }
 
@@ -191,7 +191,7 @@ fn malformed_maps(scene: &mut Scene, moment: Moment) {
 }
 
 #[test]
-fn malformed_assertions() {
+fn malformed_assertions_are_refused() {
     let mut scene = Scene::touch();
     malformed_maps(&mut scene, Moment::GetAssertion);
     for (member, name) in [(2, "authenticator data"), (3, "a signature")] {
@@ -217,7 +217,7 @@ fn malformed_assertions() {
 
 #[test]
 #[ignore = "long: make hostile"]
-fn malformed_maps_on_the_way_to_a_pin() {
+fn malformed_maps_on_the_way_to_a_pin_are_refused() {
     let mut scene = Scene::pin();
     for moment in [
         Moment::GetInfo,
@@ -235,7 +235,7 @@ fn text(text: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn texts_of_a_key_that_would_move_a_cursor() {
+fn texts_that_would_move_a_cursor_are_shown_to_nobody() {
     let mut scene = Scene::pin();
     let info = |member, value: Vec<u8>| {
         Lie::answer(Moment::GetInfo, move |honest| {
@@ -282,7 +282,7 @@ fn texts_of_a_key_that_would_move_a_cursor() {
 }
 
 #[test]
-fn ten_thousand_options() {
+fn ten_thousand_options_are_refused_or_passed_over() {
     let mut scene = Scene::pin();
     let options = |announced: u64, given: u16| {
         let names =
@@ -310,7 +310,7 @@ fn ten_thousand_options() {
 
 #[test]
 #[ignore = "long: make hostile"]
-fn every_status_there_is() {
+fn every_status_there_is_refuses() {
     let mut scene = Scene::touch();
     for status in 1..=u8::MAX {
         let lie = Lie::answer(Moment::GetAssertion, move |_| vec![status]);
@@ -320,7 +320,7 @@ fn every_status_there_is() {
 
 #[test]
 #[ignore = "long: make hostile"]
-fn every_status_there_is_on_the_way_to_a_pin() {
+fn every_status_there_is_on_the_way_to_a_pin_refuses() {
     let mut scene = Scene::pin();
     for moment in [
         Moment::GetInfo,

@@ -10,7 +10,7 @@ use crate::desk::{ALICE_FILE, Desk, new};
 use crate::scene::PIN;
 
 #[test]
-fn new_credentials_that_are_none() {
+fn new_credentials_that_contradict_themselves_are_not_enrolled() {
     let desk = Desk::new("es256");
     let refuses = |fault: &str, lie: Lie, why: &str| {
         desk.refuses(
@@ -182,7 +182,7 @@ fn a_key_that_takes_few_ids_at_once_is_not_enrolled_twice() {
 }
 
 #[test]
-fn names_that_would_move_a_cursor() {
+fn names_that_would_move_a_cursor_are_made_fit_to_be_shown() {
     let machine = Machine::lived_on();
     let evil = "Key\x1b[2J\u{202e}\u{7}\"; touch me\r";
     let key = machine.plug_in(VirtualKey::named(evil));

@@ -41,7 +41,7 @@ fn announces(length: u16) -> Lie {
 }
 
 #[test]
-fn a_channel_that_is_not_ours() {
+fn a_channel_that_is_not_ours_is_refused() {
     let mut scene = Scene::touch();
     scene.tries("INIT answers another nonce", init(|r| r[7] ^= 1), DEADLINE);
     for length in [16, 8, 0] {
@@ -93,7 +93,7 @@ fn a_channel_that_is_not_ours() {
 }
 
 #[test]
-fn lengths_that_no_message_has() {
+fn lengths_that_no_message_has_are_refused() {
     let mut scene = Scene::touch();
     for length in [0, 7610, u16::MAX] {
         let sentence = format!("it announced an impossible {length} bytes.");
@@ -105,7 +105,7 @@ fn lengths_that_no_message_has() {
 }
 
 #[test]
-fn messages_that_are_no_answer() {
+fn messages_that_are_no_answer_are_refused() {
     let mut scene = Scene::touch();
     for command in [0x86, 0x81, 0x83, 0x91, 0x92, 0xC0, 0xFF] {
         let sentence = format!("it answered with command 0x{command:02x}.");
@@ -172,7 +172,7 @@ fn messages_that_are_no_answer() {
 }
 
 #[test]
-fn packets_out_of_order() {
+fn packets_out_of_order_are_refused() {
     let mut scene = Scene::touch();
     let mixed_up = Expected::faulty("it mixed up two messages.");
     scene.tries(

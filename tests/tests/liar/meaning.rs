@@ -28,7 +28,7 @@ const NO_SIGNATURE: Expected = Expected::AtOnce(
 );
 
 #[test]
-fn who_was_there() {
+fn an_answer_without_a_touch_or_with_other_backup_flags_is_refused() {
     let mut scene = Scene::touch();
     scene.tries(
         "UP 0",
@@ -62,7 +62,7 @@ fn who_was_there() {
 }
 
 #[test]
-fn who_was_verified() {
+fn an_unverified_person_is_refused_where_verification_is_required() {
     for (mut scene, by) in [
         (Scene::pin(), "policy and credential"),
         (Scene::pin_by_policy(), "the policy alone"),
@@ -77,7 +77,7 @@ fn who_was_verified() {
 }
 
 #[test]
-fn what_it_was_made_for() {
+fn another_relying_party_or_unasked_data_is_refused() {
     let mut scene = Scene::touch();
     scene.tries(
         "another relying party",
@@ -137,7 +137,7 @@ fn what_it_was_made_for() {
 }
 
 #[test]
-fn what_it_signs() {
+fn a_signature_over_anything_else_is_refused() {
     let mut scene = Scene::touch();
     scene.tries(
         "the challenge of the login before",
@@ -218,7 +218,7 @@ const NEUTRAL: &[u8] = &{
 };
 
 #[test]
-fn what_it_signs_with_eddsa() {
+fn an_eddsa_signature_that_is_none_is_refused() {
     let mut scene = Scene::touch_eddsa();
     scene.tries(
         "ES256 by a key of its own",
@@ -260,7 +260,7 @@ fn with_s_plus_order(mut signature: Vec<u8>) -> Vec<u8> {
 }
 
 #[test]
-fn which_credential_answers() {
+fn a_credential_nobody_asked_for_is_refused() {
     let mut scene = Scene::touch();
     let nobody_asked = "was not accepted: it answered for a credential nobody asked for.";
     scene.tries(
@@ -294,7 +294,7 @@ fn which_credential_answers() {
 }
 
 #[test]
-fn another_users_credential() {
+fn another_users_credential_is_refused() {
     let mut scene = Scene::touch();
     // bob's key is this very stick; only the id in the answer is his.
     let bobs = scene.enroll_liar_for_bob();
@@ -332,7 +332,7 @@ fn counts(counter: u32) -> Lie {
 }
 
 #[test]
-fn counters_that_do_not_grow() {
+fn a_counter_that_does_not_grow_is_refused_or_raises_the_alarm() {
     let mut scene = Scene::touch();
     scene.login_with(Lie::None);
     let refused = Expected::faulty("was not accepted: its signature counter is");

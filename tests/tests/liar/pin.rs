@@ -26,7 +26,7 @@ fn key_agreement(x: &'static [u8], y: &'static [u8]) -> Lie {
 }
 
 #[test]
-fn key_agreement_keys_that_are_no_points() {
+fn key_agreement_keys_that_are_no_points_are_refused() {
     let mut scene = Scene::pin();
     let off_curve = could_not("its key agreement key is not on the curve");
     let malformed = could_not("its answer is malformed: a key agreement key");
@@ -83,7 +83,7 @@ fn key_agreement_keys_that_are_no_points() {
 }
 
 #[test]
-fn the_same_with_protocol_one() {
+fn protocol_one_refuses_bad_points_and_tokens() {
     let mut scene = Scene::pin_protocol_one();
     let off_curve = could_not("its key agreement key is not on the curve");
     scene.tries(
@@ -108,7 +108,7 @@ fn token(length: usize) -> Lie {
 }
 
 #[test]
-fn tokens_that_are_none() {
+fn tokens_of_impossible_lengths_are_refused() {
     let mut scene = Scene::pin();
     let length = could_not("its PIN/UV auth token has an impossible length");
     for bytes in [0, 15, 16, 32, 47, 49, 64, 4096] {
@@ -136,7 +136,7 @@ fn tries_left(says: &'static [u64]) -> Lie {
 }
 
 #[test]
-fn tries_left_that_are_not_true() {
+fn tries_left_that_lie_cost_no_pin() {
     let mut scene = Scene::pin();
     let last_try = "The PIN of \"liar\" has one try left, which is not risked here.";
     let blocked = "The PIN of \"liar\" is blocked: only a reset helps, which erases the key.";
@@ -316,7 +316,7 @@ fn what_it_says_of_itself() {
         (
             "a PIN that must be changed",
             info(|raw| raw.add(&[12], &[0xF5])),
-            "The PIN of \"liar\" must be changed first.",
+            "The PIN of \"liar\" must be changed first: in a browser",
         ),
         (
             "protocol 3 alone",
@@ -350,7 +350,7 @@ fn a_key_is_not_chosen_by_saying_no() {
 }
 
 #[test]
-fn limits_that_are_none() {
+fn limits_of_zero_are_refused() {
     let mut scene = Scene::pin();
     let info = |member: u64, value: Vec<u8>| {
         Lie::answer(Moment::GetInfo, move |honest| {

@@ -178,7 +178,7 @@ fn packets_of_a_login(scene: &Scene) -> usize {
 }
 
 #[test]
-fn unplugged_before_and_between_the_packets_of_a_touch() {
+fn a_key_unplugged_between_the_packets_of_a_touch_lets_nobody_in() {
     let mut scene = Scene::touch();
     for packets in 0..packets_of_a_login(&scene) {
         scene.tries(
@@ -191,7 +191,7 @@ fn unplugged_before_and_between_the_packets_of_a_touch() {
 
 #[test]
 #[ignore = "long: make hostile"]
-fn unplugged_before_and_between_all_packets_on_the_way_to_a_pin() {
+fn a_key_unplugged_between_any_packets_on_the_way_to_a_pin_lets_nobody_in() {
     let mut scene = Scene::pin();
     for packets in 0..packets_of_a_login(&scene) {
         scene.tries(
@@ -203,7 +203,7 @@ fn unplugged_before_and_between_all_packets_on_the_way_to_a_pin() {
 }
 
 #[test]
-fn replugged_as_another_key_under_the_same_node() {
+fn a_key_replugged_as_another_under_the_same_node_answers_nothing() {
     for scene in [Scene::touch(), Scene::pin()] {
         // What the one was asked the other must not answer.
         let asked = scene.last_question();
@@ -236,7 +236,7 @@ fn replugged_as_another_key_under_the_same_node() {
 }
 
 #[test]
-fn told_to_stop_and_blinking_on() {
+fn a_key_that_is_told_to_stop_and_blinks_on_keeps_nobody() {
     use tests::liar::WhenCancelled::{AnswersAllTheSame, BlinksOn, StopsAfter};
 
     // Another key wins; whatever the liar does with its CANCEL, the login is over.
