@@ -138,9 +138,26 @@ fn malformed_attestation_objects_are_not_enrolled() {
     );
     desk.refuses("empty", answer(|_| vec![0, 0xA0]), malformed);
     desk.refuses(
-        "no format",
+        "a number as the format",
         answer(|honest| with_value(honest, 1, &[0])),
         malformed,
+    );
+    for (member, name) in [(1, "a format"), (2, "authenticator data")] {
+        let lie = Lie::answer(Moment::MakeCredential, move |honest| {
+            let mut raw = RawAnswer::of(honest);
+            raw.remove(member);
+            raw.written()
+        });
+        let sentence = format!("its answer is malformed: an attestation object without {name}");
+        desk.refuses(name, lie, &sentence);
+    }
+    desk.refuses(
+        "no new credential",
+        answer(|honest| {
+            let data = [&[0; 32][..], &[0x01], &[0; 4]].concat();
+            with_value(honest, 2, &[&head(2, 37)[..], &data].concat())
+        }),
+        "its answer holds no new credential",
     );
     desk.refuses(
         "bad UTF-8 in the format",
@@ -161,6 +178,12 @@ fn malformed_attestation_objects_are_not_enrolled() {
         }),
         malformed,
     );
+}
+
+#[test]
+fn statements_that_vouch_for_nothing() {
+    let desk = Desk::new("es256");
+    let answer = |lie: fn(&[u8]) -> Vec<u8>| Lie::answer(Moment::MakeCredential, lie);
     let statement = "its attestation statement is not well-formed";
     desk.refuses(
         "no statement",

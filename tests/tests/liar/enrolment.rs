@@ -2,8 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
 use tests::liar::cbor::with_value;
-use tests::liar::{KeyPair, Lie, Moment};
+use tests::liar::{Act, KeyPair, Lie, Moment};
 use tests::{Liar, Machine, VirtualKey};
 
 use crate::desk::{ALICE_FILE, Desk, new};
@@ -43,8 +45,16 @@ fn new_credentials_that_contradict_themselves_are_not_enrolled() {
         }),
         "it sent data nobody asked for",
     );
-    refuses("a byte behind", new(|it| it.behind = vec![0]), "");
-    refuses("no AT", new(|it| it.flags &= !0x40), "");
+    refuses(
+        "a byte behind",
+        new(|it| it.behind = vec![0]),
+        "authenticator data is 1 bytes longer than its flags say",
+    );
+    refuses(
+        "no AT",
+        new(|it| it.flags &= !0x40),
+        "authenticator data is 127 bytes longer than its flags say",
+    );
     refuses(
         "another key's signature",
         new(|it| it.key = KeyPair::Es256([7; 32])),
@@ -110,7 +120,7 @@ fn a_key_that_speaks_cbor_only_the_first_time_is_not_enrolled() {
         if inits.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 0 {
             report[23] &= !0x04;
         }
-        vec![tests::liar::Act::Send(report)]
+        vec![Act::Send(report)]
     });
     desk.refuses("CBOR dropped between two INITs", lie, "speaks only U2F");
 }
@@ -146,6 +156,19 @@ fn keys_that_say_no() {
         let lie = Lie::answer(Moment::MakeCredential, move |_| vec![status]);
         desk.refuses(fault, lie, sentence);
     }
+}
+
+#[test]
+fn a_key_that_says_often_that_it_waits_is_believed_once() {
+    let desk = Desk::new("es256");
+    let lie = Lie::packets(Moment::MakeCredential, |packets| {
+        let blinks = packets.keepalive(2);
+        let blinks = (0..5).flat_map(|_| [Act::Send(blinks), Act::Wait(Duration::from_millis(50))]);
+        blinks.chain(packets.sent()).collect()
+    });
+    let ended = desk.enroll("new", lie).expect_success();
+    let touch = "Touch \"Liar\" (/dev/hidraw0) to enrol it for alice";
+    assert_eq!(ended.stderr.matches(touch).count(), 1, "{ended:#?}");
 }
 
 #[test]

@@ -327,6 +327,12 @@ impl Scene {
             let strange = text.chars().find(|c| c.is_control() && *c != '\n');
             assert_eq!(strange, None, "{fault}: {text:?}");
         }
+        // A key cannot have the same said to her again and again.
+        if self.demand == Demand::Touch {
+            let said = login.said();
+            let twice = said.lines().find(|line| said.matches(line).count() > 1);
+            assert_eq!(twice, None, "{fault}: {said}");
+        }
         assert!(self.liar.is_dark(), "{fault}: the liar blinks on");
         assert_eq!(
             self.liar.interruptions(),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tests::liar::{Act, Lie, Moment, Packets};
 use tests::login::assert_outcome;
-use tests::{Liar, Pam, Presence};
+use tests::machine::PluggedIn;
+use tests::{Liar, Pam, Presence, Profile, VirtualKey};
 
 use crate::scene::{Expected, PIN, Scene};
 
@@ -256,6 +257,74 @@ fn a_key_that_is_told_to_stop_and_blinks_on_keeps_nobody() {
         assert_outcome(&login, Pam::Success, "Touch ");
         assert_eq!(scene.liar().cancels(), 1, "{when:?}");
     }
+}
+
+#[test]
+fn a_key_that_blinks_on_is_told_once() {
+    // It stood aside for blue, and blinks on when the login is over.
+    let scene = Scene::pin();
+    scene
+        .liar()
+        .lies(Lie::Cancelled(tests::liar::WhenCancelled::BlinksOn));
+    scene.liar().touched(None);
+    let _port = scene.plug_liar_in();
+    let blue = scene.machine().plug_in(scene.blue().clone());
+    blue.presence(Presence::after_ms(300));
+    let login = scene.login();
+    assert_outcome(&login, Pam::Success, "Touch \"blue key\"");
+    assert!(!scene.liar().is_dark());
+    assert_eq!(scene.liar().cancels(), 1);
+}
+
+/// A key that wants a PIN where a touch is enough of the others.
+fn strict_key(scene: &Scene) -> PluggedIn {
+    let strict = VirtualKey::named("Strict").posing_as(Profile::fido_2_1().always_uv());
+    let strict = scene.machine().plug_in(strict.with_pin(PIN));
+    let machine = scene.machine();
+    machine.enroll_for(&strict, "alice", "strict key", PIN, &["--touch-only"]);
+    strict
+}
+
+#[test]
+fn a_key_that_is_slow_to_stop_goes_on_where_the_chosen_one_fails() {
+    let scene = Scene::touch();
+    // Chosen by its touch, it turns out to have one try left, and is out at once.
+    let strict = strict_key(&scene);
+    strict.set_pin_tries_left(1);
+    let slow = tests::liar::WhenCancelled::StopsAfter(Duration::from_secs(1));
+    scene.liar().lies(Lie::Cancelled(slow));
+    scene.liar().touched(None);
+    scene.liar().forget();
+    let _port = scene.plug_liar_in();
+    let login = scene.machine().login("sudo", "alice").start();
+    assert_eq!(scene.liar().cancels(), 1);
+    scene.liar().touched(Some(Duration::from_millis(100)));
+    let login = login.finish();
+    assert_outcome(&login, Pam::Success, "");
+    assert!(
+        login.logged().contains("accepted key=\"liar\""),
+        "{login:#?}"
+    );
+    assert_eq!(scene.liar().interruptions(), 0);
+}
+
+#[test]
+fn a_key_that_came_late_goes_on_where_the_chosen_one_fails() {
+    let scene = Scene::touch();
+    let strict = strict_key(&scene);
+    strict.presence(Presence::Never);
+    scene.liar().touched(Some(Duration::from_secs(2)));
+    scene.liar().forget();
+    let login = scene.machine().login("sudo", "alice");
+    let login = login.answers([PIN]).start();
+    strict.wait_until_it_blinks();
+    let _port = scene.plug_liar_in();
+    scene.liar().wait_until_asked(Moment::GetAssertion);
+    drop(strict);
+    // It is not asked again what it was asked already.
+    let login = login.finish();
+    assert_outcome(&login, Pam::Success, "");
+    assert_eq!(scene.liar().interruptions(), 0);
 }
 
 #[test]
