@@ -7,9 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use tests::liar::{Act, Lie, Moment};
 use tests::login::assert_outcome;
 use tests::machine::{MODULE, PluggedIn};
-use tests::{Command, Machine, Pam, Presence, Profile, VirtualKey};
+use tests::{Command, Liar, Machine, Pam, Presence, Profile, VirtualKey};
 
 const PIN: &str = "246810";
 
@@ -231,4 +232,63 @@ fn a_key_that_is_removed_while_its_pin_is_typed_opens_nothing() {
         Pam::AuthErr,
         "\"blue key\" was taken off your account while it was waited for.",
     );
+}
+
+/// A touch-only key of alice's, not plugged in.
+fn touch_key(machine: &Machine) -> Liar {
+    let key = Liar::named("Touch");
+    let _port = machine.plug_in_cable(key.name(), key.power_on());
+    let enroll = [
+        "enroll",
+        "--touch-only",
+        "--user",
+        "alice",
+        "--name",
+        "touch key",
+    ];
+    machine.passkey(enroll).output().expect_success();
+    key.touched(None);
+    key.forget();
+    key
+}
+
+#[test]
+fn a_key_that_came_late_neither_blinks_nor_is_held_while_a_pin_is_typed_again() {
+    let machine = machine("required");
+    let pin_key = enrolled(&machine, "pin key", Profile::fido_2_1()).unplug();
+    machine.policy("user_verification = \"discouraged\"\n");
+    machine.service("su", &format!("auth required {MODULE}\n"));
+    let touch = touch_key(&machine);
+    let _pin_key = machine.plug_in(pin_key);
+    let mut first = machine.login("sudo", "alice").answers_later().start();
+    first.wait_until_said("PIN of \"pin key\"");
+    let _touch = machine.plug_in_cable(touch.name(), touch.power_on());
+    first.type_line("wrong pin");
+    first.wait_until_said("That PIN was wrong.");
+    assert!(
+        touch.is_dark(),
+        "{:?}: {}",
+        touch.heard(),
+        first.complained()
+    );
+
+    // Who comes next has it to themselves.
+    touch.touched(Some(Duration::from_millis(100)));
+    let second = machine.login("su", "alice").answers(["", ""]).run();
+    assert_eq!(second.code(), Pam::Success, "{second:#?}");
+    assert_eq!(touch.interruptions(), 0, "{:?}", touch.heard());
+}
+
+#[test]
+fn a_strangers_stick_that_is_busy_for_ever_keeps_no_mute_key_out() {
+    let machine = machine("required");
+    let mute = enrolled(&machine, "mute key", Profile::fido_2_1().refuses_probes());
+    let rogue = Liar::named("Rogue").with_pin(PIN);
+    rogue.lies(Lie::packets(Moment::PinRetries, |packets| {
+        vec![Act::Send(packets.packet(&[0xBF, 0, 1, 6]))]
+    }));
+    let _rogue = machine.plug_in_cable(rogue.name(), rogue.power_on());
+    mute.presence(Presence::after_ms(400));
+    let login = machine.login("sudo", "alice").answers([PIN, PIN]).run();
+    assert_outcome(&login, Pam::Success, "PIN of \"mute key\"");
 }

@@ -59,8 +59,8 @@ pub(super) struct Contestant<D> {
     message: Option<Vec<u8>>,
     /// When that is to be sent; `None` once it has been.
     send_at: Option<Instant>,
-    /// When something was last sent.
-    sent_at: Instant,
+    /// When it was first asked what it is asked now.
+    asked_at: Instant,
     /// The person's answer, where the key has to be claimed again first.
     typed: Option<Pin>,
     /// Whether the answer that comes next is to something cancelled.
@@ -129,7 +129,7 @@ impl<D: Dialogue> Contestant<D> {
                 phase: Phase::Working,
                 message: None,
                 send_at: None,
-                sent_at: Instant::now(),
+                asked_at: Instant::now(),
                 typed: None,
                 cancelled: false,
                 told_busy: false,
@@ -160,10 +160,11 @@ impl<D: Dialogue> Contestant<D> {
     }
 
     /// When it has taken too long for what takes no person, if that is what it
-    /// is at.
+    /// is at. One that says it serves somebody else does not begin anew.
     pub(super) fn overdue_at(&self) -> Option<Instant> {
-        let at_work = self.phase == Phase::Working && self.is_under_way();
-        at_work.then(|| self.sent_at + LONGEST_ANSWER)
+        let at_work = matches!(self.phase, Phase::Working | Phase::Busy)
+            && (self.is_under_way() || self.send_at.is_some());
+        at_work.then(|| self.asked_at + LONGEST_ANSWER)
     }
 
     /// Takes in what the key has sent.
@@ -286,7 +287,8 @@ impl<D: Dialogue> Contestant<D> {
 
     fn ask(&mut self, message: Vec<u8>, table: &mut Table<'_>) -> Turn<D::Outcome, D::Dropped> {
         self.message = Some(message);
-        self.send_at = Some(Instant::now());
+        self.asked_at = Instant::now();
+        self.send_at = Some(self.asked_at);
         self.send_if_due(table)
     }
 
@@ -319,7 +321,8 @@ impl<D: Dialogue> Contestant<D> {
             }
             Ok(pin) => {
                 self.typed = Some(pin);
-                self.send_at = Some(Instant::now());
+                self.asked_at = Instant::now();
+                self.send_at = Some(self.asked_at);
                 self.send_if_due(table)
             }
         }
@@ -354,7 +357,6 @@ impl<D: Dialogue> Contestant<D> {
                 Err(Unsent::Gone) => return Turn::Gone,
             }
         }
-        self.sent_at = Instant::now();
         if self.phase != Phase::Choosing {
             self.phase = Phase::Working;
         }
@@ -439,13 +441,35 @@ pub(super) enum Unsent {
 /// Sends one packet to a key that takes it in time.
 fn send(key: &mut OpenKey, packet: &Packet) -> Result<(), Unsent> {
     let began = Instant::now();
-    key.send(packet).map_err(|_| Unsent::Gone)?;
-    if began.elapsed() > SLOWEST_SEND {
+    let sent = key.send(packet);
+    judge(sent, began.elapsed())
+}
+
+/// A device that takes no packet at all makes the write fail, after 5 s: it is
+/// as slow as one that takes it late, not gone, or it would be tried again.
+fn judge(sent: io::Result<()>, took: Duration) -> Result<(), Unsent> {
+    if took > SLOWEST_SEND {
         return Err(Unsent::Fault(Fault::Slow));
     }
-    Ok(())
+    sent.map_err(|_| Unsent::Gone)
 }
 
 pub(super) fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_that_took_too_long_is_a_fault_whether_it_was_taken_or_not() {
+        let failed = || Err(io::ErrorKind::TimedOut.into());
+        let late = SLOWEST_SEND + Duration::from_millis(1);
+        assert!(judge(Ok(()), SLOWEST_SEND).is_ok());
+        assert!(matches!(judge(failed(), SLOWEST_SEND), Err(Unsent::Gone)));
+        for sent in [Ok(()), failed()] {
+            assert!(matches!(judge(sent, late), Err(Unsent::Fault(Fault::Slow))));
+        }
+    }
 }

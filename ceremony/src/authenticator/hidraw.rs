@@ -251,7 +251,19 @@ fn product(sysfs: &Path) -> Option<String> {
     let name = uevent
         .lines()
         .find_map(|line| line.strip_prefix("HID_NAME="))?;
-    Some(printable(name, 64))
+    Some(shown(name))
+}
+
+/// A product string as people see it. Whatever is no letter, digit or sign of
+/// ASCII could look like our own words, or like nothing at all.
+fn shown(product: &str) -> String {
+    let words: Vec<&str> = product.split_ascii_whitespace().collect();
+    let ascii: String = words
+        .join(" ")
+        .chars()
+        .map(|c| if c.is_ascii() { c } else { '?' })
+        .collect();
+    printable(&ascii, 64)
 }
 
 fn read_at_most(path: &Path, most: u64) -> Option<Vec<u8>> {
@@ -338,6 +350,14 @@ mod tests {
             .chunks(2)
             .map(|pair| pair[0] << 4 | pair[1])
             .collect()
+    }
+
+    #[test]
+    fn a_product_string_cannot_look_like_our_own_words() {
+        assert_eq!(shown(" Blue  Key\t5 "), "Blue Key 5");
+        let evil = "Key\u{201d}, 8 tries left:\u{3164}\u{2800}\u{a0}\u{fe0f}\"\u{1b}[2J";
+        assert_eq!(shown(evil), "Key?, 8 tries left:??????[2J");
+        assert_eq!(shown(&"x".repeat(70)).len(), 64);
     }
 
     #[test]

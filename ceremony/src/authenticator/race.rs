@@ -394,8 +394,18 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
 
     /// One that hangs must not keep the others, chosen or not.
     fn give_up_on_the_chosen(&mut self) -> Option<End<D>> {
-        let overdue = self.chosen_is_overdue()? <= Instant::now();
-        let key = self.chosen.clone().filter(|_| overdue)?;
+        let is_overdue = |race: &Self| {
+            race.chosen_is_overdue()
+                .is_some_and(|at| at <= Instant::now())
+        };
+        let key = self.chosen.clone().filter(|_| is_overdue(self))?;
+        // It may have answered while the loop was held up elsewhere.
+        if let Some(end) = self.step(&key, Contestant::turn) {
+            return Some(end);
+        }
+        if !is_overdue(self) {
+            return None;
+        }
         self.step(&key, |_, _| Turn::Faulty(Fault::Silent))
     }
 
@@ -404,8 +414,13 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
         if self.course.interruption.is_some_and(Interruption::has_come) {
             return Some(Err(Lost::Interrupted));
         }
+        // One that came since it was chosen may blink by now.
         for contestant in &mut self.running {
-            contestant.release();
+            if contestant.found == *key {
+                contestant.release();
+            } else {
+                contestant.stand_aside();
+            }
         }
         let asked_at = Instant::now();
         let pin = self.table.ask_pin(key, question);

@@ -125,6 +125,8 @@ struct Work {
     arriving: Assembly,
     departing: Assembly,
     acts: VecDeque<Act>,
+    /// The answer to what it was asked last, as an honest key sends it.
+    honest: Vec<Act>,
     /// When the next act is due; at once where there is no time.
     next: Option<Instant>,
 }
@@ -208,6 +210,7 @@ impl Work {
                 touched,
             )
         };
+        self.honest = answer.packets().into_iter().map(Act::Send).collect();
         self.acts = memory.acts(moment, answer, touched).into();
     }
 
@@ -229,9 +232,7 @@ impl Work {
                 self.next = None;
             }
             Lie::Cancelled(WhenCancelled::AnswersAllTheSame) => {
-                for act in stop.rev() {
-                    self.acts.push_front(act);
-                }
+                self.acts = stop.chain(self.honest.clone()).collect();
                 self.next = None;
             }
             _ => {

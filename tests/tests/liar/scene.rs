@@ -225,7 +225,14 @@ impl Scene {
         self.liar.lies(lie);
         self.liar.forget();
         let _port = self.plug_liar_in();
-        self.login()
+        let login = self.login();
+        // Looked at while it has power: without, every light is out.
+        let heard = self.liar.heard();
+        assert!(
+            self.liar.is_dark(),
+            "it blinks on after {heard:?}: {login:#?}"
+        );
+        login
     }
 
     /// Tries this fault with the liar alone, beside an honest key, and whether all is well after.
@@ -273,7 +280,7 @@ impl Scene {
 
     /// The blue key is plugged in as well, and touched.
     #[track_caller]
-    fn beside_an_honest_key(&self, fault: &str, lie: Lie) {
+    pub(crate) fn beside_an_honest_key(&self, fault: &str, lie: Lie) {
         self.liar.lies(lie);
         self.liar.forget();
         // Now the one is asked first, now the other.

@@ -2,7 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+use std::fs;
+use std::thread;
 use std::time::Duration;
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use tests::liar::{Act, Lie, Moment, Packets};
 use tests::login::assert_outcome;
@@ -329,42 +334,92 @@ fn a_key_that_came_late_goes_on_where_the_chosen_one_fails() {
 
 #[test]
 fn a_key_that_stood_aside_is_asked_again_once_it_has_stopped() {
-    use tests::liar::WhenCancelled::{AnswersAllTheSame, StopsAfter};
+    use tests::liar::WhenCancelled::StopsAfter;
 
-    for when in [StopsAfter(Duration::from_millis(1500)), AnswersAllTheSame] {
-        let scene = Scene::pin();
-        scene.liar().lies(Lie::Cancelled(when));
-        scene.liar().touched(None);
-        let _port = scene.plug_liar_in();
-        let blue = scene.machine().plug_in(scene.blue().clone());
-        blue.presence(Presence::after_ms(300));
-        let mut login = scene
-            .machine()
-            .login("sudo", "alice")
-            .answers_later()
-            .start();
-        // Both blink; blue is touched, and pulled out before its PIN is typed.
-        login.wait_until_said("PIN of \"blue key\"");
-        assert_eq!(scene.liar().cancels(), 1, "{when:?}");
-        let said_before = login.complained();
-        drop(blue.unplug());
-        login.type_line(PIN);
-        scene.liar().touched(Some(Duration::from_millis(100)));
-        login.wait_until_said("PIN of \"liar\"");
-        let said_between = login.complained();
-        let said_between = &said_between[said_before.len()..];
-        login.type_line(PIN);
-        let login = login.finish();
-        assert_outcome(&login, Pam::Success, "Touch \"liar\"");
-        assert_eq!(
-            scene.liar().interruptions(),
-            0,
-            "{:?}",
-            scene.liar().heard()
-        );
-        assert!(
-            !said_between.contains("Touch"),
-            "it blinked on: {said_between}"
-        );
+    let when = StopsAfter(Duration::from_millis(1500));
+    let scene = Scene::pin();
+    scene.liar().lies(Lie::Cancelled(when));
+    scene.liar().touched(None);
+    let _port = scene.plug_liar_in();
+    let blue = scene.machine().plug_in(scene.blue().clone());
+    blue.presence(Presence::after_ms(300));
+    let mut login = scene
+        .machine()
+        .login("sudo", "alice")
+        .answers_later()
+        .start();
+    // Both blink; blue is touched, and pulled out before its PIN is typed.
+    login.wait_until_said("PIN of \"blue key\"");
+    assert_eq!(scene.liar().cancels(), 1, "{when:?}");
+    let said_before = login.complained();
+    drop(blue.unplug());
+    login.type_line(PIN);
+    scene.liar().touched(Some(Duration::from_millis(100)));
+    login.wait_until_said("PIN of \"liar\"");
+    let said_between = login.complained();
+    let said_between = &said_between[said_before.len()..];
+    login.type_line(PIN);
+    let login = login.finish();
+    assert_outcome(&login, Pam::Success, "Touch \"liar\"");
+    assert_eq!(
+        scene.liar().interruptions(),
+        0,
+        "{:?}",
+        scene.liar().heard()
+    );
+    assert!(
+        !said_between.contains("Touch"),
+        "it blinked on: {said_between}"
+    );
+}
+
+/// It serves another program, whenever it is asked this.
+fn busy(moment: Moment) -> Lie {
+    Lie::packets(moment, |packets| {
+        vec![Act::Send(packets.packet(&[0xBF, 0, 1, 6]))]
+    })
+}
+
+#[test]
+fn a_chosen_key_that_is_busy_for_ever_keeps_no_other() {
+    let scene = Scene::pin();
+    for moment in [Moment::PinRetries, Moment::KeyAgreement] {
+        scene.beside_an_honest_key(&format!("BUSY at {moment:?}"), busy(moment));
     }
+}
+
+#[test]
+#[ignore = "long: make hostile"]
+fn a_key_that_has_answered_is_not_dropped_because_the_loop_was_held_up() {
+    let scene = Scene::pin();
+    scene
+        .liar()
+        .lies(Lie::packets(Moment::KeyAgreement, |packets| {
+            [vec![Act::Wait(Duration::from_secs(1))], packets.sent()].concat()
+        }));
+    scene.liar().forget();
+    let _port = scene.plug_liar_in();
+    let blue = scene.machine().plug_in(scene.blue().clone());
+    blue.presence(Presence::Never);
+    let login = scene
+        .machine()
+        .login("sudo", "alice")
+        .answers([PIN])
+        .start();
+    scene.liar().wait_until_asked(Moment::KeyAgreement);
+    // Stands for whatever holds the loop up: a device that keeps the kernel waiting, a text.
+    let device = scene.machine().path("/sys/class/hidraw/hidraw7/device");
+    fs::create_dir_all(&device).unwrap();
+    let held_up = device.join("report_descriptor");
+    mkfifo(&held_up, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    fs::write(scene.machine().path("/dev/hidraw7"), "").unwrap();
+    thread::sleep(Duration::from_secs(6));
+    drop(fs::File::options().write(true).open(&held_up).unwrap());
+    fs::remove_dir_all(device.parent().unwrap()).unwrap();
+    let login = login.finish();
+    assert_outcome(&login, Pam::Success, "");
+    assert!(
+        !login.logged().contains("is out: it does not answer"),
+        "{login:#?}"
+    );
 }
