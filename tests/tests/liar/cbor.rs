@@ -309,6 +309,17 @@ fn ten_thousand_options_are_refused_or_passed_over() {
 }
 
 #[test]
+fn a_failure_with_an_answer_behind_it() {
+    let mut scene = Scene::touch();
+    for status in [0x01, 0x2E, 0x7F, 0xFF] {
+        let lie = Lie::answer(Moment::GetAssertion, move |honest| {
+            [&[status], &honest[1..]].concat()
+        });
+        scene.tries(&format!("status {status:#04x}"), lie, Expected::Refused);
+    }
+}
+
+#[test]
 #[ignore = "long: make hostile"]
 fn every_status_there_is_refuses() {
     let mut scene = Scene::touch();
