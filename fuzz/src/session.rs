@@ -137,7 +137,9 @@ impl<'s> Session<'s> {
                 0..4 => Types::Right,
                 4 => Types::Wrong,
                 5 => Types::Nothing(NoPin::NotGiven),
-                6 => Types::Nothing(NoPin::UsedUp { wrong_before: false }),
+                6 => Types::Nothing(NoPin::UsedUp {
+                    wrong_before: false,
+                }),
                 _ => Types::Nothing(NoPin::NotAsked),
             },
             sticks,
@@ -329,7 +331,9 @@ impl Interaction for Person<'_> {
         self.asked += 1;
         match self.types {
             // Whoever is asked again and again gives up.
-            _ if self.asked > 8 => Err(NoPin::UsedUp { wrong_before: false }),
+            _ if self.asked > 8 => Err(NoPin::UsedUp {
+                wrong_before: false,
+            }),
             Types::Right => Pin::typed(PIN, 4).map_err(|_| NoPin::NotGiven),
             Types::Wrong => Pin::typed(b"4321", 4).map_err(|_| NoPin::NotGiven),
             Types::Nothing(why) => Err(why),
