@@ -19,7 +19,8 @@ use crate::authenticate::authenticate;
 use crate::log::Log;
 use crate::verdict::Outcome;
 
-/// How much of the stack is wiped.
+/// How much of the stack is wiped. A build whose cipher was made to wipe nothing
+/// left its keys between 4 KiB and this far down.
 const STACK: usize = 16 * 1024;
 
 struct Door;
@@ -51,9 +52,9 @@ fn without_panic(work: impl FnOnce() -> PamResultCode + panic::UnwindSafe) -> Pa
     result.unwrap_or_else(|_| Outcome::Bug.pronounce(&mut Log::open("?"), None))
 }
 
-/// Ciphers and hashes compute with copies on the stack that nobody wipes. The
-/// host goes on in the same memory, so it is given back empty: as far down as
-/// our own calls reach, several times over.
+/// Ciphers, hashes and the compiler make copies on the stack, and not all of
+/// them are theirs to wipe. The host goes on in the same memory, so it is given
+/// back empty: a second line, behind what wipes itself.
 #[inline(never)]
 fn wipe_the_stack() {
     let below = [0_u8; STACK];

@@ -92,6 +92,25 @@ fn a_channel_that_is_not_ours_is_refused() {
     );
 }
 
+/// As a key does that was left in the middle of somebody else's message (CTAP 2.1 §11.2.5.1).
+#[test]
+fn a_key_that_is_busy_when_it_is_asked_for_a_channel_is_asked_again() {
+    let mut scene = Scene::touch();
+    let asked = AtomicUsize::new(0);
+    scene.tries(
+        "BUSY, and then the honest answer to INIT",
+        Lie::packets(Moment::Init, move |packets| {
+            let first = asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+            if first {
+                vec![Act::Send(packet(u32::MAX, &[0xBF, 0, 1, 6]))]
+            } else {
+                packets.sent()
+            }
+        }),
+        Expected::Tolerated,
+    );
+}
+
 #[test]
 fn lengths_that_no_message_has_are_refused() {
     let mut scene = Scene::touch();
