@@ -2,7 +2,8 @@
 //! panic out.
 //!
 //! `pam_hooks!` expands to the exported functions and to the `unsafe` that
-//! takes their raw arguments; there is no other `unsafe` in this crate.
+//! takes their raw arguments; the one other `unsafe` of this crate is in
+//! `pin_tries`.
 #![allow(unsafe_code)]
 // The macro's own functions are public and undocumented; libpam finds them by
 // name, and nobody else does.
@@ -11,6 +12,7 @@
 use std::ffi::CStr;
 use std::hint::black_box;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Mutex, PoisonError};
 
 use pam::constants::{PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
@@ -22,6 +24,9 @@ use crate::verdict::Outcome;
 /// How much of the stack is wiped. A build whose cipher was made to wipe nothing
 /// left its keys between 4 KiB and this far down.
 const STACK: usize = 16 * 1024;
+
+/// Where we panicked, from the hook to whoever logs it.
+static WHERE: Mutex<String> = Mutex::new(String::new());
 
 struct Door;
 
@@ -46,10 +51,17 @@ impl PamHooks for Door {
 /// module, so it is our own hook alone that is replaced and put back.
 fn without_panic(work: impl FnOnce() -> PamResultCode + panic::UnwindSafe) -> PamResultCode {
     let before = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
+    panic::set_hook(Box::new(|panic| {
+        if let (Some(place), Ok(mut noted)) = (panic.location(), WHERE.try_lock()) {
+            *noted = place.to_string();
+        }
+    }));
     let result = panic::catch_unwind(work);
     panic::set_hook(before);
-    result.unwrap_or_else(|_| Outcome::Bug.pronounce(&mut Log::open("?"), None))
+    result.unwrap_or_else(|_| {
+        let place = std::mem::take(&mut *WHERE.lock().unwrap_or_else(PoisonError::into_inner));
+        Outcome::Bug { place }.pronounce(&mut Log::open("?"), None)
+    })
 }
 
 /// Ciphers, hashes and the compiler make copies on the stack, and not all of

@@ -76,7 +76,10 @@ pub(crate) enum Outcome {
         refused: Refused,
     },
     /// We panicked.
-    Bug,
+    Bug {
+        /// In which line of which file.
+        place: String,
+    },
 }
 
 /// What is worth saying of an accepted assertion.
@@ -224,9 +227,12 @@ impl Outcome {
                 ),
             Self::NoChallenge(problem) => out_of_order(problem.to_string()),
             Self::Refused { account, refused } => refused_verdict(&account, &refused),
-            Self::Bug => Verdict::silent(PamResultCode::PAM_SERVICE_ERR).logging(
+            Self::Bug { place } => Verdict::silent(PamResultCode::PAM_SERVICE_ERR).logging(
                 Level::Error,
-                "pam_passkey failed from a bug of its own; nobody was let in; please report it",
+                format!(
+                    "pam_passkey failed from a bug of its own, at {place}; nobody was let in; \
+                     please report this line"
+                ),
             ),
         }
     }

@@ -384,7 +384,7 @@ fn services_that_nobody_sits_at_are_left_alone() {
     let login = machine.login("cups", "alice").run();
     assert_eq!(login.code(), Pam::AuthinfoUnavail);
     assert_eq!(login.said(), "");
-    assert_logged(&login, "not covered: a table [service.cups]");
+    assert_logged(&login, "not covered: add [service.cups]");
     assert!(blue.commands().is_empty());
 
     machine.policy("user_verification = \"discouraged\"\n[service.cups]\n");
