@@ -13,6 +13,16 @@ use tests::{Command, Machine, Pam, Presence, Profile, VirtualKey};
 
 const PIN: &str = "2468";
 
+/// A host that does with signals what the kernel does.
+const HOST: [&str; 6] = [
+    "pam-host",
+    "--aloud",
+    "--service",
+    "sudo",
+    "--user",
+    "alice",
+];
+
 /// A machine on which every login asks for more than a touch.
 fn machine() -> Machine {
     let machine = Machine::lived_on();
@@ -320,15 +330,7 @@ fn an_interrupted_wait_is_an_abort_the_key_goes_dark_and_the_signal_stays() {
 fn a_prompt_for_a_pin_can_be_left_as_the_hosts_own_can() {
     let machine = machine();
     let blue = enrolled(&machine, "blue key");
-    let host = [
-        "pam-host",
-        "--aloud",
-        "--service",
-        "sudo",
-        "--user",
-        "alice",
-    ];
-    let left = machine.run(host).stdin_open().start();
+    let left = machine.run(HOST).stdin_open().start();
     left.wait_for_error("PIN of \"blue key\"");
     left.signal(Signal::SIGINT);
     // Its input stays open: the end of that would be an answer too.
@@ -343,7 +345,7 @@ fn a_prompt_for_a_pin_can_be_left_as_the_hosts_own_can() {
 
     // Once it is typed the key is put out first, as before.
     blue.presence(Presence::Never);
-    let touched = machine.run(host).stdin(format!("{PIN}\n")).start();
+    let touched = machine.run(HOST).stdin(format!("{PIN}\n")).start();
     touched.wait_for_error("Touch \"blue key\"");
     // While the host shows it, a signal is the host's.
     touched.wait_until_it_holds_back(Signal::SIGINT);
@@ -382,15 +384,7 @@ fn a_host_that_does_not_hold_signals_back_stops_at_once_and_the_key_goes_dark() 
     let blue = machine.enrolled("alice", "blue key", &[]);
     blue.presence(Presence::Never);
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        let host = [
-            "pam-host",
-            "--aloud",
-            "--service",
-            "sudo",
-            "--user",
-            "alice",
-        ];
-        let host = machine.run(host).start();
+        let host = machine.run(HOST).start();
         host.wait_for_error("Touch \"blue key\"");
         // While the host shows it, a signal is the host's.
         host.wait_until_it_holds_back(signal);
@@ -520,15 +514,7 @@ fn a_signal_is_noticed_where_no_key_is_plugged_in() {
     let machine = machine();
     machine.policy("user_verification = \"discouraged\"\n");
     drop(machine.enrolled("alice", "blue key", &[]));
-    let host = [
-        "pam-host",
-        "--aloud",
-        "--service",
-        "sudo",
-        "--user",
-        "alice",
-    ];
-    let host = machine.run(host).start();
+    let host = machine.run(HOST).start();
     host.wait_for_error("Plug in \"blue key\"");
     host.signal(Signal::SIGINT);
     let ended = host.finish();

@@ -183,9 +183,8 @@ fn packets_of_a_login(scene: &Scene) -> usize {
     scene.liar().packets_sent()
 }
 
-#[test]
-fn a_key_unplugged_between_the_packets_of_a_touch_lets_nobody_in() {
-    let mut scene = Scene::touch();
+/// Unplugged before the first packet of a login, and after each of them but the last.
+fn unplugged_everywhere(mut scene: Scene) {
     for packets in 0..packets_of_a_login(&scene) {
         scene.tries(
             &format!("unplugged after {packets} packets"),
@@ -196,16 +195,14 @@ fn a_key_unplugged_between_the_packets_of_a_touch_lets_nobody_in() {
 }
 
 #[test]
+fn a_key_unplugged_between_the_packets_of_a_touch_lets_nobody_in() {
+    unplugged_everywhere(Scene::touch());
+}
+
+#[test]
 #[ignore = "long: make hostile"]
 fn a_key_unplugged_between_any_packets_on_the_way_to_a_pin_lets_nobody_in() {
-    let mut scene = Scene::pin();
-    for packets in 0..packets_of_a_login(&scene) {
-        scene.tries(
-            &format!("unplugged after {packets} packets"),
-            Lie::UnplugAfter(packets),
-            UNPLUGGED,
-        );
-    }
+    unplugged_everywhere(Scene::pin());
 }
 
 #[test]
