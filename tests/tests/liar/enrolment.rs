@@ -207,7 +207,7 @@ fn a_key_that_takes_few_ids_at_once_is_not_enrolled_twice() {
 #[test]
 fn names_that_would_move_a_cursor_are_made_fit_to_be_shown() {
     let machine = Machine::lived_on();
-    let evil = "Key\x1b[2J\u{202e}\u{7}\"; touch me\r";
+    let evil = "Key\x1b[2J\u{202e}\u{7}\"\u{3164}\u{201d}; touch me\r";
     let key = machine.plug_in(VirtualKey::named(evil));
     let enroll = ["enroll", "--user", "alice", "--touch-only", "--name", "new"];
     let enrolled = machine.passkey(enroll).output().expect_success();
@@ -222,5 +222,7 @@ fn names_that_would_move_a_cursor_are_made_fit_to_be_shown() {
     key.presence(tests::Presence::Deny);
     let login = machine.login("sudo", "alice").run();
     assert!(shown(&login.said()) && shown(&login.logged()), "{login:#?}");
-    assert!(login.logged().contains("denied on \"Key"), "{login:#?}");
+    // Neither a quote that would end its own nor a blank that is no blank.
+    let denied = "denied on \"Key?[2J?????; touch me\" (/dev/hidraw0)";
+    assert!(login.logged().contains(denied), "{login:#?}");
 }
