@@ -674,6 +674,7 @@ fn ctrl_c_leaves_no_key_blinking_and_nothing_written() {
     enroll.wait_for(THIS_ONE);
     enroll.type_line("y");
     enroll.wait_for("Touch \"Blue\"");
+    enroll.wait_until_it_holds_back(Signal::SIGINT);
     enroll.type_keys("\x03");
     let ended = enroll.finish();
     assert_eq!(ended.signal(), Some(2), "{ended:#?}");
@@ -688,6 +689,7 @@ fn ctrl_c_leaves_no_key_blinking_after_a_test_login() {
     blue.presence(Presence::Never);
     let mut test = by_alice(&machine, &["test"]).start();
     test.wait_for("Touch \"Bench Key\"");
+    test.wait_until_it_holds_back(Signal::SIGINT);
     test.type_keys("\x03");
     let ended = test.finish();
     assert_eq!(ended.signal(), Some(2), "{ended:#?}");
