@@ -8,6 +8,7 @@
 use std::fmt;
 
 use p256::ecdsa::signature::Verifier;
+use ssh_key::HashAlg;
 use ssh_key::public::{EcdsaPublicKey, Ed25519PublicKey, KeyData, SkEcdsaSha2NistP256, SkEd25519};
 
 use crate::relying_party::{InvalidRelyingPartyId, RelyingPartyId};
@@ -132,6 +133,11 @@ impl PublicKey {
                 application,
             ))),
         }
+    }
+
+    /// The fingerprint that `ssh-keygen -l` shows: `SHA256:` and base64.
+    pub fn fingerprint(&self) -> Result<String, InvalidPublicKey> {
+        Ok(self.key_data()?.fingerprint(HashAlg::Sha256).to_string())
     }
 
     /// One line of OpenSSH text, without a comment.

@@ -19,6 +19,24 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
+
+    /// How to say it.
+    #[command(flatten)]
+    pub(crate) manners: Manners,
+}
+
+/// How results and talk are to look; good for every command.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Manners {
+    /// Print the result as one line of JSON, for programs (see passkey(1)).
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// No colours, and no line that is written over: for screen readers and
+    /// serial lines. So it is where `TERM=dumb`; `NO_COLOR` does without
+    /// colours only.
+    #[arg(long, global = true)]
+    pub(crate) plain: bool,
 }
 
 /// The commands, in the order in which a person meets them.

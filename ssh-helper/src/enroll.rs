@@ -19,9 +19,9 @@ use ceremony::relying_party::RelyingPartyId;
 use ceremony::signature_counter::SignatureCounters;
 
 use crate::cli;
+use crate::entry::algorithm_name;
 use crate::failure::Failure;
 use crate::key_name;
-use crate::list::algorithm_name;
 use crate::login::Login;
 use crate::machine::{self, CONFIG};
 use crate::proof::{Proof, Proving};
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn the_description_claims_no_more_than_was_checked() {
-        let credential = crate::list::tests::credential("blue key", b"one");
+        let credential = crate::entry::tests::credential("blue key", b"one");
         let line = description(&credential, Kind::PackedX5c);
         assert!(line.contains("certificate, not checked against a root"));
         assert!(line.starts_with("Algorithm ES256;"));

@@ -10,7 +10,9 @@
 mod account_password;
 mod cli;
 mod enroll;
+mod entry;
 mod failure;
+mod ink;
 mod key_name;
 mod list;
 mod login;
@@ -45,12 +47,13 @@ use screen::Screen;
 static FORGETFUL: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// Exit codes: 0 done, 1 refused or failed (the sentence is on stderr), 2 the
-/// command line makes no sense (clap's own).
+/// command line makes no sense (clap's own), 3 [`Conclusion::Mend`].
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let mut screen = Screen::of_this_process();
+    let mut screen = Screen::of_this_process(cli.manners);
     match run(&cli.command, &mut screen) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Conclusion::Done) => ExitCode::SUCCESS,
+        Ok(Conclusion::Mend) => ExitCode::from(3),
         Err(failure) => {
             screen.say(&failure.to_string());
             ExitCode::FAILURE
@@ -58,11 +61,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command, screen: &mut Screen) -> Result<(), Failure> {
+/// How a command ended that did what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Conclusion {
+    /// There is nothing more to say.
+    Done,
+    /// It looked, and found something that must be mended.
+    Mend,
+}
+
+fn run(command: &Command, screen: &mut Screen) -> Result<Conclusion, Failure> {
     match command {
         Command::Enroll(wanted) => enroll::enroll(wanted, screen),
         Command::List(wanted) => list::list(wanted, screen),
         Command::Remove(wanted) => remove::remove(wanted, screen),
         Command::Test(wanted) => test::test(wanted, screen),
     }
+    .map(|()| Conclusion::Done)
 }

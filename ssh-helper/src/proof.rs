@@ -156,7 +156,7 @@ impl Proving<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::list::tests::credential;
+    use crate::entry::tests::credential;
     use crate::person_behind::Through;
 
     #[test]

@@ -115,7 +115,7 @@ fn unknown(name: &CredentialName, file: &CredentialFile, account: &Account) -> F
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::list::tests::credential;
+    use crate::entry::tests::credential;
 
     #[test]
     fn an_unknown_name_leads_to_those_there_are() {

@@ -4,45 +4,84 @@
 //! that print are denied in the whole workspace.
 #![forbid(unsafe_code)]
 
+use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use serde::Serialize;
+
+use crate::cli::Manners;
 use crate::failure::Failure;
+use crate::ink::Ink;
+
+/// The version of the JSON that `--json` prints. It grows when a member that
+/// was there goes or changes its meaning; new members may come at any time.
+const JSON_VERSION: u8 = 1;
+
+/// What a command answers with.
+pub(crate) trait Report: Serialize {
+    /// For a person, line by line.
+    fn lines(&self, ink: Ink) -> Vec<String>;
+}
 
 /// The person's screen.
 pub(crate) struct Screen {
     results: Box<dyn Write>,
     talk: Box<dyn Write>,
+    /// Whether results are for a program.
+    json: bool,
+    ink: Ink,
     /// Whether a line of talk can be written over.
     talk_can_be_rewritten: bool,
-    /// Whether the line that was written last will be written over.
-    counting_down: bool,
+    /// The line that was written last, where it will be written over.
+    counted_down: Option<String>,
 }
 
 impl Screen {
     /// stdout and stderr.
-    pub(crate) fn of_this_process() -> Self {
+    pub(crate) fn of_this_process(manners: Manners) -> Self {
+        let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let plain = manners.plain || env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let colour = !plain && !set("NO_COLOR") && io::stdout().is_terminal();
         Self {
             results: Box::new(io::stdout()),
-            talk_can_be_rewritten: io::stderr().is_terminal(),
             talk: Box::new(io::stderr()),
-            counting_down: false,
+            json: manners.json,
+            ink: if colour { Ink::Colours } else { Ink::None },
+            talk_can_be_rewritten: !plain && io::stderr().is_terminal(),
+            counted_down: None,
         }
     }
 
-    /// A line of the result. Unlike talk, a result that cannot be written is a
-    /// failure: whoever reads it must not take silence for an empty answer.
+    /// The result. Unlike talk, a result that cannot be written is a failure:
+    /// whoever reads it must not take silence for an empty answer.
+    pub(crate) fn report(&mut self, report: &impl Report) -> Result<(), Failure> {
+        #[derive(Serialize)]
+        struct Versioned<'r, R> {
+            version: u8,
+            #[serde(flatten)]
+            report: &'r R,
+        }
+        if !self.json {
+            return report
+                .lines(self.ink)
+                .iter()
+                .try_for_each(|line| self.result(line));
+        }
+        let version = JSON_VERSION;
+        match serde_json::to_string(&Versioned { version, report }) {
+            Ok(line) => self.result(&line),
+            Err(problem) => Err(not_written(&problem)),
+        }
+    }
+
+    /// One line of a result that has no other form.
     pub(crate) fn result(&mut self, line: &str) -> Result<(), Failure> {
         self.end_countdown();
         writeln!(self.results, "{line}")
             .and_then(|()| self.results.flush())
-            .map_err(|problem| {
-                Failure::new(
-                    format!("the result could not be written: {problem}"),
-                    "see what is there with: passkey list",
-                )
-            })
+            .map_err(|problem| not_written(&problem))
     }
 
     /// A line of talk; where nobody can hear it, it is left unsaid.
@@ -62,26 +101,47 @@ impl Screen {
     /// down in place; elsewhere it is said once.
     pub(crate) fn count_down(&mut self, what: &str, left: Duration) {
         let line = format!("{what} ({}).", Seconds(left));
-        match (self.talk_can_be_rewritten, self.counting_down) {
-            (false, true) => return,
-            (false, false) => {
+        match &self.counted_down {
+            None if self.talk_can_be_rewritten => {
+                let _ = write!(self.talk, "{line}");
+            }
+            None => {
                 let _ = writeln!(self.talk, "{line}");
             }
-            (true, _) => {
+            Some(before) if self.talk_can_be_rewritten && *before != line => {
                 // ESC [ K erases what a longer line left behind.
                 let _ = write!(self.talk, "\r{line}\u{1b}[K");
             }
+            Some(_) => return,
         }
         let _ = self.talk.flush();
-        self.counting_down = true;
+        self.counted_down = Some(line);
+    }
+
+    /// Whether seconds can be counted down in place.
+    pub(crate) fn counts_down(&self) -> bool {
+        self.talk_can_be_rewritten
     }
 
     fn end_countdown(&mut self) {
-        if self.counting_down && self.talk_can_be_rewritten {
+        if self.counted_down.take().is_some() && self.talk_can_be_rewritten {
             let _ = writeln!(self.talk);
         }
-        self.counting_down = false;
     }
+}
+
+/// Whatever comes next begins on a line of its own.
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.end_countdown();
+    }
+}
+
+fn not_written(problem: &dyn fmt::Display) -> Failure {
+    Failure::new(
+        format!("the result could not be written: {problem}"),
+        "what was done stands; see it with: passkey list",
+    )
 }
 
 /// A time to wait, as people read it; rounded up, so that "0 s" is the end.
@@ -100,7 +160,7 @@ pub(crate) mod recorded {
     use std::cell::RefCell;
     use std::rc::Rc;
 
-    use super::{Screen, Write, io};
+    use super::{Ink, Screen, Write, io};
 
     #[derive(Clone, Default)]
     pub(crate) struct Sheet(Rc<RefCell<Vec<u8>>>);
@@ -127,8 +187,10 @@ pub(crate) mod recorded {
         let screen = Screen {
             results: Box::new(results.clone()),
             talk: Box::new(talk.clone()),
+            json: false,
+            ink: Ink::None,
             talk_can_be_rewritten: false,
-            counting_down: false,
+            counted_down: None,
         };
         (screen, results, talk)
     }
@@ -147,6 +209,26 @@ mod tests {
         assert_eq!(talk.text(), "Touch it.\n");
     }
 
+    #[derive(Serialize)]
+    struct Answer {
+        keys: u8,
+    }
+
+    impl Report for Answer {
+        fn lines(&self, ink: Ink) -> Vec<String> {
+            vec![ink.good(&format!("{} keys", self.keys))]
+        }
+    }
+
+    #[test]
+    fn a_result_is_lines_for_a_person_and_versioned_json_for_a_program() {
+        let (mut screen, results, _) = recorded::screen();
+        screen.report(&Answer { keys: 2 }).unwrap();
+        screen.json = true;
+        screen.report(&Answer { keys: 2 }).unwrap();
+        assert_eq!(results.text(), "2 keys\n{\"version\":1,\"keys\":2}\n");
+    }
+
     #[test]
     fn a_wait_is_said_once_where_lines_cannot_be_rewritten() {
         let (mut screen, _, talk) = recorded::screen();
@@ -162,11 +244,12 @@ mod tests {
         let (mut screen, _, talk) = recorded::screen();
         screen.talk_can_be_rewritten = true;
         screen.count_down("Waiting", Duration::from_secs(2));
+        screen.count_down("Waiting", Duration::from_millis(1100));
         screen.count_down("Waiting", Duration::from_millis(900));
         screen.say("Done.");
         assert_eq!(
             talk.text(),
-            "\rWaiting (2 s).\u{1b}[K\rWaiting (1 s).\u{1b}[K\nDone.\n"
+            "Waiting (2 s).\rWaiting (1 s).\u{1b}[K\nDone.\n"
         );
     }
 

@@ -1,13 +1,15 @@
 //! Tells the person which key to touch, and why, and asks for its PIN.
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
 use ceremony::account::UserName;
 use ceremony::authenticator::hidraw::FoundKey;
 use ceremony::authenticator::{Gesture, Interaction, NoPin, Notice, PinQuestion};
 use ceremony::pin::Pin;
 use zeroize::Zeroizing;
 
-use crate::screen::{Screen, Seconds};
+use crate::screen::Screen;
 use crate::terminal::{self, Echo};
 
 /// What a touch is for.
@@ -31,6 +33,8 @@ pub(crate) struct Prompt<'s> {
     screen: &'s mut Screen,
     purpose: Purpose<'s>,
     pins: u8,
+    /// What is waited for, where the seconds are to be counted down.
+    waiting: Option<String>,
 }
 
 impl<'s> Prompt<'s> {
@@ -40,15 +44,34 @@ impl<'s> Prompt<'s> {
             screen,
             purpose,
             pins: 0,
+            waiting: None,
         }
     }
 }
 
 impl Interaction for Prompt<'_> {
     fn tell(&mut self, notice: &Notice<'_>) {
-        if let Some(line) = self.line(notice) {
-            self.screen.say(&line);
+        match self.line(notice) {
+            Some(Line::Waiting(what, within)) => {
+                self.screen.count_down(&what, within);
+                self.waiting = Some(what);
+            }
+            Some(Line::Said(line)) => self.screen.say(&line),
+            None => {}
         }
+    }
+
+    fn passing(&mut self, left: Duration) -> Option<Duration> {
+        let what = self.waiting.as_deref()?;
+        if !self.screen.counts_down() {
+            return None;
+        }
+        self.screen.count_down(what, left);
+        // Until the number that was shown is no longer true.
+        Some(match left.subsec_nanos() {
+            0 => Duration::from_secs(1),
+            rest => Duration::from_nanos(rest.into()),
+        })
     }
 
     fn ask_pin(&mut self, key: &FoundKey, question: &PinQuestion) -> Result<Pin, NoPin> {
@@ -69,6 +92,7 @@ impl Interaction for Prompt<'_> {
                 "Careful: {key} wants its PIN before it shows whose it is."
             ));
         }
+        self.waiting = None;
         let text = format!("PIN of {key}, {} tries left: ", question.tries_left);
         loop {
             let typed = terminal::read_line(|| self.screen.ask(&text), Echo::Off);
@@ -91,8 +115,16 @@ impl Interaction for Prompt<'_> {
     }
 }
 
+/// A line for the person.
+enum Line {
+    /// As it stands.
+    Said(String),
+    /// What is waited for, and how long.
+    Waiting(String, Duration),
+}
+
 impl Prompt<'_> {
-    fn line(&self, notice: &Notice<'_>) -> Option<String> {
+    fn line(&self, notice: &Notice<'_>) -> Option<Line> {
         use Purpose::{Enroll, FirstLogin, Test, Vouch};
         let line = match (notice, self.purpose) {
             (
@@ -103,20 +135,9 @@ impl Prompt<'_> {
                     ..
                 },
                 purpose,
-            ) => waiting(key, *gesture, &Seconds(*within), purpose),
-            (Notice::PlugIn { within }, Vouch(name)) => format!(
-                "Plug in a key that {name} has, to let {name} have another one ({}).",
-                Seconds(*within)
-            ),
-            (Notice::PlugIn { within }, Test(name)) => {
-                format!("Plug in a key of {name} ({}).", Seconds(*within))
-            }
-            // A race with one key asks for it only when it has been pulled out.
-            (Notice::PlugIn { within }, Enroll(_) | FirstLogin) => {
-                format!(
-                    "The key was unplugged; plug it in again ({}).",
-                    Seconds(*within)
-                )
+            ) => return Some(Line::Waiting(waiting(key, *gesture, purpose), *within)),
+            (Notice::PlugIn { within }, purpose) => {
+                return Some(Line::Waiting(plug_in(purpose), *within));
             }
             (Notice::Busy { key, request: None }, _) => {
                 format!("Another program is using {key}: do not touch it now.")
@@ -136,35 +157,45 @@ impl Prompt<'_> {
                 format!("{key} is not kept to one request at a time: {why}.")
             }
         };
-        Some(line)
+        Some(Line::Said(line))
+    }
+}
+
+/// What is to be plugged in, and why.
+fn plug_in(purpose: Purpose<'_>) -> String {
+    match purpose {
+        Purpose::Vouch(name) => {
+            format!("Plug in a key that {name} has, to let {name} have another one")
+        }
+        Purpose::Test(name) => format!("Plug in a key of {name}"),
+        // A race with one key asks for it only when it has been pulled out.
+        Purpose::Enroll(_) | Purpose::FirstLogin => {
+            "The key was unplugged; plug it in again".to_owned()
+        }
     }
 }
 
 /// What a key waits for, and why.
-fn waiting(key: &FoundKey, gesture: Gesture, within: &Seconds, purpose: Purpose<'_>) -> String {
+fn waiting(key: &FoundKey, gesture: Gesture, purpose: Purpose<'_>) -> String {
     let what_for = match purpose {
         Purpose::Vouch(name) => format!("to let {name} have another key"),
         Purpose::Enroll(name) => format!("to enrol it for {name}"),
         Purpose::Test(name) => format!("for a test login as {name}"),
         Purpose::FirstLogin => match gesture {
-            Gesture::Touch => return format!("Touch it once more: a test login ({within})."),
+            Gesture::Touch => return "Touch it once more: a test login".to_owned(),
             _ => "for a test login".to_owned(),
         },
     };
     match gesture {
-        Gesture::Touch => format!("Touch {key} {what_for} ({within})."),
-        Gesture::Choose => format!("Touch {key} to use it {what_for} ({within})."),
-        Gesture::Verify => {
-            format!("Give {key} your fingerprint or code {what_for} ({within}).")
-        }
-        Gesture::VerifyAgain => format!("Not recognised; once more at {key} ({within})."),
+        Gesture::Touch => format!("Touch {key} {what_for}"),
+        Gesture::Choose => format!("Touch {key} to use it {what_for}"),
+        Gesture::Verify => format!("Give {key} your fingerprint or code {what_for}"),
+        Gesture::VerifyAgain => format!("Not recognised; once more at {key}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::screen::recorded;
 
@@ -178,6 +209,19 @@ mod tests {
         });
         assert_eq!(talk.text(), "Plug in a key of alice (30 s).\n");
         assert_eq!(results.text(), "");
+    }
+
+    #[test]
+    fn the_seconds_are_not_counted_where_lines_cannot_be_rewritten() {
+        let name = UserName::parse("alice").unwrap();
+        let (mut screen, _, talk) = recorded::screen();
+        let mut prompt = Prompt::new(&mut screen, Purpose::Test(&name));
+        let within = Duration::from_secs(30);
+        prompt.tell(&Notice::PlugIn { within });
+        assert_eq!(prompt.passing(Duration::from_secs(29)), None);
+        drop(prompt);
+        screen.say("Done.");
+        assert_eq!(talk.text(), "Plug in a key of alice (30 s).\nDone.\n");
     }
 
     #[test]

@@ -97,6 +97,13 @@ pub trait Interaction {
     /// in time is spent inside the deadline.
     fn tell(&mut self, notice: &Notice<'_>);
 
+    /// Time passes: `left` of it is left. Called before each wait; the answer is
+    /// when to be called again at the latest, for who counts seconds down.
+    fn passing(&mut self, left: Duration) -> Option<Duration> {
+        let _ = left;
+        None
+    }
+
     /// Asks for the PIN of `key`. The deadline stands still meanwhile, and
     /// nothing is held that others need.
     fn ask_pin(&mut self, key: &FoundKey, question: &PinQuestion) -> Result<Pin, NoPin>;

@@ -286,7 +286,9 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
 
     /// Waits for a packet, a change in `/dev`, a signal, the next thing to do or
     /// the deadline; returns the keys that have something to say.
-    fn wait(&self, watch: &Watch, now: Instant) -> nix::Result<Vec<FoundKey>> {
+    fn wait(&mut self, watch: &Watch, now: Instant) -> nix::Result<Vec<FoundKey>> {
+        let left = self.table.deadline.saturating_duration_since(now);
+        let counted = self.table.interaction.passing(left);
         let look_again = (!self.claimed_by_others.is_empty()).then(|| now + BUSY_PAUSE);
         let settled = self.ready_since.map(|since| since + SETTLE);
         let until = self
@@ -296,6 +298,7 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
             .chain(look_again)
             .chain(settled)
             .chain(self.chosen_is_overdue())
+            .chain(counted.map(|within| now + within))
             .fold(self.table.deadline, Instant::min);
         // Rounded up, or the last millisecond would be a busy loop.
         let pause = until.saturating_duration_since(now) + Duration::from_millis(1);
