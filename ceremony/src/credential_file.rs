@@ -12,5 +12,5 @@ mod store;
 
 pub use file::CredentialFile;
 pub use head::CredentialFileError;
-pub use record::{CannotAdd, FaultyRecord};
+pub use record::{CannotAdd, CannotRename, FaultyRecord};
 pub use store::{Store, StoreLock};

@@ -4,10 +4,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ceremony::credential::CredentialName;
+use ceremony::credential::{CredentialName, UserVerification};
 use ceremony::public_key::Algorithm;
 use ceremony::relying_party::RelyingPartyId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::key_name;
 
 /// Log in with FIDO2 security keys: enrol them, list, remove and test them.
 ///
@@ -44,6 +46,8 @@ pub(crate) struct Manners {
 pub(crate) enum Command {
     Enroll(Enroll),
     List(List),
+    Show(Show),
+    Rename(Rename),
     Remove(Remove),
     Test(Test),
 }
@@ -55,7 +59,7 @@ pub(crate) enum Command {
 /// several are plugged in, you are asked which. Until then it is asked for
 /// nothing but what it is. A PIN is typed twice: to make the credential, and for
 /// the test login without which nothing is written.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Enroll {
     /// What to call the key; the product's name where left out.
     #[arg(long, value_parser = CredentialName::parse)]
@@ -96,9 +100,56 @@ pub(crate) struct Enroll {
     /// where left out.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=300))]
     pub(crate) timeout: Option<u16>,
+
+    /// Do not offer to enrol a spare key after the first one.
+    #[arg(long)]
+    pub(crate) no_spare: bool,
 }
 
 impl Enroll {
+    /// The same command with a change, to be typed instead.
+    pub(crate) fn but(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let mut changed = self.clone();
+        change(&mut changed);
+        changed
+    }
+
+    /// What the key must do besides noticing a touch.
+    pub(crate) fn user_verification(&self) -> UserVerification {
+        if self.touch_only {
+            UserVerification::Discouraged
+        } else {
+            UserVerification::Required
+        }
+    }
+
+    /// The command as it was typed, but for `--user`: what to type again.
+    pub(crate) fn words(&self) -> String {
+        let mut words = "enroll".to_owned();
+        if let Some(name) = &self.name {
+            words += " --name ";
+            words += &key_name::quoted(name.as_str());
+        }
+        if self.algorithm == AlgorithmWord::EdDsa {
+            words += " --algorithm eddsa";
+        }
+        if let Some(id) = &self.rp_id {
+            words += " --rp-id ";
+            words += &key_name::quoted(id.as_str());
+        }
+        for (given, word) in [
+            (self.touch_only, " --touch-only"),
+            (self.discoverable, " --discoverable"),
+            (self.no_spare, " --no-spare"),
+        ] {
+            words += if given { word } else { "" };
+        }
+        if let Some(seconds) = self.timeout {
+            words += &format!(" --timeout {seconds}");
+        }
+        words
+    }
+
     /// How long to wait, where the person said so.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         self.timeout
@@ -133,14 +184,51 @@ pub(crate) struct List {
     pub(crate) user: Option<String>,
 }
 
+/// Show all that is recorded of a key.
+#[derive(Args, Debug)]
+pub(crate) struct Show {
+    /// The key's name, as `passkey list` shows it.
+    #[arg(value_parser = CredentialName::parse)]
+    pub(crate) name: CredentialName,
+
+    /// The account; yours where left out.
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+}
+
+/// Call a key something else (run it with sudo).
+///
+/// Only the name changes: the key opens what it opened before.
+#[derive(Args, Debug)]
+pub(crate) struct Rename {
+    /// The key's name, as `passkey list` shows it.
+    #[arg(value_parser = CredentialName::parse)]
+    pub(crate) name: CredentialName,
+
+    /// What to call it from now on.
+    #[arg(value_parser = CredentialName::parse)]
+    pub(crate) new_name: CredentialName,
+
+    /// Rename a key of this account. Another one than yours needs a root shell
+    /// that was not reached through sudo, pkexec or doas.
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+}
+
 /// Remove a key from your account (run it with sudo).
 ///
 /// Also drops the time stamps by which sudo remembers the account's logins.
+/// Before the last key goes you are asked, since wherever a key is required
+/// the account is locked out then.
 #[derive(Args, Debug)]
 pub(crate) struct Remove {
     /// The key's name, as `passkey list` shows it.
     #[arg(value_parser = CredentialName::parse)]
     pub(crate) name: CredentialName,
+
+    /// Remove it without a question, even if it is the account's last one.
+    #[arg(long)]
+    pub(crate) last: bool,
 
     /// Remove from this account. Another one than yours needs a root shell
     /// that was not reached through sudo, pkexec or doas.
@@ -156,7 +244,7 @@ pub(crate) struct Remove {
 #[derive(Args, Debug)]
 pub(crate) struct Test {
     /// The PAM service whose policy counts.
-    #[arg(long, value_name = "NAME", default_value = "sudo")]
+    #[arg(long, value_name = "NAME", default_value = Test::SERVICE)]
     pub(crate) service: String,
 
     /// The account; yours where left out.
@@ -167,6 +255,11 @@ pub(crate) struct Test {
     /// one line of JSON whose signature `ssh-keygen -Y verify` can check.
     #[arg(long, value_name = "FILE")]
     pub(crate) receipt: Option<PathBuf>,
+}
+
+impl Test {
+    /// The service that is tried where none is named.
+    pub(crate) const SERVICE: &str = "sudo";
 }
 
 #[cfg(test)]
@@ -200,6 +293,7 @@ mod tests {
             "pam://fleet",
             "--touch-only",
             "--discoverable",
+            "--no-spare",
             "--timeout",
             "60",
         ])
@@ -213,6 +307,14 @@ mod tests {
         assert_eq!(enroll.rp_id.as_ref().unwrap().as_str(), "pam://fleet");
         assert!(enroll.touch_only && enroll.discoverable);
         assert_eq!(enroll.timeout(), Some(Duration::from_secs(60)));
+        // and is there again when it is to be typed once more
+        assert_eq!(
+            enroll.words(),
+            "enroll --name \"blue key\" --algorithm eddsa --rp-id \"pam://fleet\" \
+             --touch-only --discoverable --no-spare --timeout 60"
+        );
+        let other = enroll.but(|it| it.name = None);
+        assert!(other.words().starts_with("enroll --algorithm eddsa"));
     }
 
     #[test]
@@ -221,7 +323,8 @@ mod tests {
         else {
             panic!("another command");
         };
-        assert!(!enroll.touch_only);
+        assert_eq!(enroll.user_verification(), UserVerification::Required);
+        assert_eq!(enroll.words(), "enroll");
         assert_eq!(Algorithm::from(enroll.algorithm), Algorithm::Es256);
         assert_eq!(enroll.timeout(), None);
     }

@@ -12,40 +12,63 @@ use ceremony::attestation::{Kind, NewCredential};
 use ceremony::authenticator::hidraw::FoundKey;
 use ceremony::authenticator::race::Field;
 use ceremony::challenge::rfc3339;
-use ceremony::credential::{Credential, CredentialName, UserVerification};
+use ceremony::credential::{Credential, CredentialName};
 use ceremony::credential_file::{CannotAdd, CredentialFile, Store};
 use ceremony::policy::{Config, Policy, SyncedCredentials};
 use ceremony::relying_party::RelyingPartyId;
 use ceremony::signature_counter::SignatureCounters;
+use serde::Serialize;
 
 use crate::cli;
-use crate::entry::algorithm_name;
+use crate::entry::Entry;
 use crate::failure::Failure;
+use crate::ink::Ink;
 use crate::key_name;
 use crate::login::Login;
 use crate::machine::{self, CONFIG};
 use crate::proof::{Proof, Proving};
 use crate::registering::Registering;
-use crate::screen::Screen;
+use crate::screen::{Report, Screen};
+use crate::spare;
 use crate::terminal;
 use crate::touch::Purpose;
 use crate::touch_alone;
 use crate::which_key::Choosing;
 use crate::whose_account::{self, Administered, Root};
 
-/// Enrols a key.
+/// Enrols a key; after an account's first one, offers to enrol a spare.
 pub(crate) fn enroll(wanted: &cli::Enroll, screen: &mut Screen) -> Result<(), Failure> {
-    let Administered { account, root } =
-        whose_account::to_change(wanted.user.as_deref(), "enroll")?;
+    let enrolled = enroll_one(wanted, screen)?;
+    let Some(spare) = spare::offer(wanted, &enrolled, screen) else {
+        return Ok(());
+    };
+    enroll_one(&spare, screen).map(|_| ()).inspect_err(|_| {
+        let first = &enrolled.credential.name;
+        screen.say(&format!(
+            "\"{first}\" is enrolled; only the spare key is not."
+        ));
+    })
+}
+
+fn enroll_one(wanted: &cli::Enroll, screen: &mut Screen) -> Result<Enrolled, Failure> {
+    let words = wanted.words();
+    let Administered { account, root } = whose_account::to_change(wanted.user.as_deref(), &words)?;
     let enrolment = Enrolment::prepare(wanted, account, root, screen)?;
     let proof = enrolment.proving().ask(screen)?;
-    let key = enrolment.choosing(&proof).ask(screen)?;
-    let new = enrolment.registering().ask(&key, screen)?;
+    let registering = enrolment.registering();
+    let key = Choosing {
+        registering: &registering,
+        vouched: proof.key().cloned(),
+    }
+    .ask(screen)?;
+    let new = registering.ask(&key, screen)?;
     enrolment.refuse_unwanted_copies(&new)?;
     let attestation = new.attestation;
     let credential = enrolment.credential(new, &key)?;
-    let credential = enrolment.test_and_record(credential, &key, &proof, screen)?;
-    enrolment.report(&credential, attestation, screen)
+    let (credential, number) = enrolment.test_and_record(credential, &key, &proof, screen)?;
+    let enrolled = enrolment.enrolled(&credential, attestation, number);
+    enrolment.report(&enrolled, screen)?;
+    Ok(enrolled)
 }
 
 /// An enrolment, before any key is asked.
@@ -74,7 +97,7 @@ impl<'w> Enrolment<'w> {
         root: Root,
         screen: &mut Screen,
     ) -> Result<Self, Failure> {
-        let again = root.command("enroll", &account);
+        let again = root.command(&wanted.words(), &account);
         if let Root::OnBehalf(through) = root
             && !terminal::somebody_is_there()
         {
@@ -95,7 +118,12 @@ impl<'w> Enrolment<'w> {
             && enrolled.iter().any(|credential| credential.name == *name)
         {
             let taken = CannotAdd::SameName(name.clone());
-            return Err(cannot_add(&taken, &account, root));
+            return Err(cannot_add(
+                &taken,
+                &account,
+                root,
+                &wanted.but(|it| it.name = None).words(),
+            ));
         }
         let relying_party = match &wanted.rp_id {
             Some(id) => id.clone(),
@@ -142,34 +170,15 @@ impl<'w> Enrolment<'w> {
         }
     }
 
-    fn choosing(&self, proof: &Proof) -> Choosing<'_> {
-        Choosing {
-            account: &self.account,
-            root: self.root,
-            vouched: proof.key().cloned(),
-            timeout: self.timeout,
-            again: &self.again,
-        }
-    }
-
     fn registering(&self) -> Registering<'_> {
         Registering {
+            wanted: self.wanted,
             account: &self.account,
+            root: self.root,
             relying_party: &self.relying_party,
-            algorithm: self.wanted.algorithm.into(),
-            discoverable: self.wanted.discoverable,
-            user_verification: self.user_verification(),
             enrolled: &self.enrolled,
             timeout: self.timeout,
             again: &self.again,
-        }
-    }
-
-    fn user_verification(&self) -> UserVerification {
-        if self.wanted.touch_only {
-            UserVerification::Discouraged
-        } else {
-            UserVerification::Required
         }
     }
 
@@ -193,7 +202,7 @@ impl<'w> Enrolment<'w> {
             name: self.name(key, &taken)?,
             public_key: new.public_key,
             id: new.id,
-            user_verification: self.user_verification(),
+            user_verification: self.wanted.user_verification(),
             discoverable: self.wanted.discoverable,
             synced: new.flags.backup_eligible(),
             // Not known before the test login.
@@ -228,7 +237,7 @@ impl<'w> Enrolment<'w> {
         key: &FoundKey,
         proof: &Proof,
         screen: &mut Screen,
-    ) -> Result<Credential, Failure> {
+    ) -> Result<(Credential, usize), Failure> {
         let policy = Self::default_policy(&self.config);
         let only = std::slice::from_ref(&credential);
         let approved = Login {
@@ -249,17 +258,18 @@ impl<'w> Enrolment<'w> {
             answers_silently,
             ..credential.clone()
         };
-        let name = self.record(&tested, key, proof)?;
+        let (name, number) = self.record(&tested, key, proof)?;
         if let Some(counters) = &self.counters {
             approved.remember(counters, screen);
         }
         drop(approved);
         credential.name = name;
         credential.answers_silently = answers_silently;
-        Ok(credential)
+        Ok((credential, number))
     }
 
-    /// Writes the record, under a name that is still free.
+    /// Writes the record, under a name that is still free; returns that, and
+    /// how many keys the account has now.
     ///
     /// Without a screen: while we hold the store, a terminal that takes no
     /// more text (Ctrl-S, a pipe nobody reads) would hold it, too.
@@ -268,7 +278,7 @@ impl<'w> Enrolment<'w> {
         credential: &Credential,
         key: &FoundKey,
         proof: &Proof,
-    ) -> Result<CredentialName, Failure> {
+    ) -> Result<(CredentialName, usize), Failure> {
         let unusable = |problem| machine::unusable(&problem);
         let lock = self.store.lock().map_err(unusable)?;
         let file = self.store.load(&self.account).map_err(unusable)?;
@@ -288,24 +298,37 @@ impl<'w> Enrolment<'w> {
             name: name.clone(),
             ..credential.clone()
         })
-        .map_err(|problem| cannot_add(&problem, &self.account, self.root))?;
+        .map_err(|problem| {
+            cannot_add(
+                &problem,
+                &self.account,
+                self.root,
+                &self.wanted.but(|it| it.name = None).words(),
+            )
+        })?;
         self.store
             .save(&lock, &self.account, &file)
             .map_err(unusable)?;
-        Ok(name)
+        Ok((name, file.credentials().count()))
+    }
+
+    fn enrolled(&self, credential: &Credential, attestation: Kind, number: usize) -> Enrolled {
+        Enrolled {
+            user: self.account.name.to_string(),
+            file: self.store.path_of(&self.account).display().to_string(),
+            credential: Entry::of(credential),
+            attestation: attestation_word(attestation),
+            number,
+            undo: self.undo(&credential.name),
+            account: self.account.clone(),
+            root: self.root,
+        }
     }
 
     /// What was done, where, and how to undo it.
-    fn report(
-        &self,
-        credential: &Credential,
-        attestation: Kind,
-        screen: &mut Screen,
-    ) -> Result<(), Failure> {
-        let Account { name: person, .. } = &self.account;
-        let path = self.store.path_of(&self.account);
-        screen.say(&format!("Written to {}.", path.display()));
-        if credential.synced {
+    fn report(&self, enrolled: &Enrolled, screen: &mut Screen) -> Result<(), Failure> {
+        screen.say(&format!("Written to {}.", enrolled.file));
+        if enrolled.credential.synced {
             screen.say(
                 "This key's credential can be copied to other devices; it is recorded as synced.",
             );
@@ -315,9 +338,8 @@ impl<'w> Enrolment<'w> {
                 screen.say(&line);
             }
         }
-        screen.result(&format!("Enrolled \"{}\" for {person}.", credential.name))?;
-        screen.result(&description(credential, attestation))?;
-        screen.say(&format!("Undo with: {}", self.undo(&credential.name)));
+        screen.report(enrolled)?;
+        screen.say(&format!("Undo with: {}", enrolled.undo));
         Ok(())
     }
 
@@ -327,8 +349,9 @@ impl<'w> Enrolment<'w> {
     }
 }
 
-fn cannot_add(problem: &CannotAdd, account: &Account, root: Root) -> Failure {
-    let again = root.command("enroll", account);
+/// `words`: the command without a name.
+fn cannot_add(problem: &CannotAdd, account: &Account, root: Root, words: &str) -> Failure {
+    let again = root.command(words, account);
     let what_to_do = match problem {
         CannotAdd::SameKey(_) => {
             format!("plug in another key, and run again: {again}")
@@ -348,30 +371,47 @@ fn cannot_add(problem: &CannotAdd, account: &Account, root: Root) -> Failure {
     Failure::new(problem.to_string(), what_to_do)
 }
 
-/// One line on what was enrolled.
-fn description(credential: &Credential, attestation: Kind) -> String {
-    let attestation = match attestation {
+/// What was enrolled.
+#[derive(Debug, Serialize)]
+pub(crate) struct Enrolled {
+    pub(crate) user: String,
+    file: String,
+    pub(crate) credential: Entry,
+    attestation: &'static str,
+    /// How many keys the account has now.
+    pub(crate) number: usize,
+    undo: String,
+    /// Whose it is, and how we came to change it.
+    #[serde(skip)]
+    pub(crate) account: Account,
+    #[serde(skip)]
+    pub(crate) root: Root,
+}
+
+impl Report for Enrolled {
+    fn lines(&self, _: Ink) -> Vec<String> {
+        let Entry {
+            name,
+            algorithm,
+            aaguid,
+            ..
+        } = &self.credential;
+        vec![
+            format!("Enrolled \"{name}\" for {}.", self.user),
+            format!(
+                "Algorithm {algorithm}; attestation: {}; AAGUID {aaguid}",
+                self.attestation
+            ),
+        ]
+    }
+}
+
+/// What the attestation is worth; no more is claimed than was checked.
+fn attestation_word(attestation: Kind) -> &'static str {
+    match attestation {
         Kind::None => "none",
         Kind::PackedSelf => "self",
         Kind::PackedX5c => "certificate, not checked against a root",
         Kind::Unread => "of a kind that is not read here",
-    };
-    format!(
-        "Algorithm {}; attestation: {attestation}; AAGUID {}",
-        algorithm_name(credential.public_key.algorithm()),
-        credential.aaguid
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_description_claims_no_more_than_was_checked() {
-        let credential = crate::entry::tests::credential("blue key", b"one");
-        let line = description(&credential, Kind::PackedX5c);
-        assert!(line.contains("certificate, not checked against a root"));
-        assert!(line.starts_with("Algorithm ES256;"));
     }
 }

@@ -28,18 +28,31 @@ pub(crate) fn unique(product: &str, taken: &[&CredentialName]) -> Option<Credent
     })
 }
 
-/// The name as an argument that a shell passes on unchanged. A key chooses its
-/// product string, and the sentence that shows it is there to be typed as root:
-/// `$(...)` must stay text.
+/// The name as an argument that a shell passes on unchanged.
 pub(crate) fn as_argument(name: &CredentialName) -> String {
-    let text = name.as_str();
+    as_arguments(&[name])
+}
+
+/// The same of several.
+pub(crate) fn as_arguments(names: &[&CredentialName]) -> String {
+    let words: Vec<String> = names.iter().map(|name| quoted(name.as_str())).collect();
     // An option is not a name.
-    let marker = if text.starts_with('-') { "-- " } else { "" };
+    let marker = if names.iter().any(|name| name.as_str().starts_with('-')) {
+        "-- "
+    } else {
+        ""
+    };
+    format!("{marker}{}", words.join(" "))
+}
+
+/// Text between quotes, as a value that a shell passes on unchanged. A key chooses its product string, and the sentence that
+/// shows it is there to be typed as root: `$(...)` must stay text.
+pub(crate) fn quoted(text: &str) -> String {
     let harmless = |c: char| c.is_alphanumeric() || " .,_-+/:()?".contains(c);
     if text.chars().all(harmless) {
-        format!("{marker}\"{text}\"")
+        format!("\"{text}\"")
     } else {
-        format!("{marker}'{}'", text.replace('\'', "'\\''"))
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 

@@ -288,12 +288,8 @@ pub(crate) fn not_typed(key: &dyn Display, again: &str) -> (String, String) {
 /// What to do about a key that could not verify its person.
 pub(crate) fn about_verification(why: &CannotVerify, again: &str) -> String {
     match why {
-        CannotVerify::NothingSetUp => {
-            "set a PIN on it, in a browser's security settings or with fido2-token -S".to_owned()
-        }
-        CannotVerify::BuiltInBlocked => {
-            "set a PIN on it as well, in a browser's security settings".to_owned()
-        }
+        CannotVerify::NothingSetUp => "set a PIN on it: passkey key pin set".to_owned(),
+        CannotVerify::BuiltInBlocked => "set a PIN on it as well: passkey key pin set".to_owned(),
         CannotVerify::NoPin(_) => format!("if you know the right one, run again: {again}"),
         CannotVerify::LastTry { .. } => {
             "give it the right PIN elsewhere first, as in a browser; a wrong one there blocks it"
@@ -303,9 +299,7 @@ pub(crate) fn about_verification(why: &CannotVerify, again: &str) -> String {
         CannotVerify::PinBlocked => {
             "only a reset helps, which erases the key; use another key".to_owned()
         }
-        CannotVerify::PinChangeForced => {
-            "change its PIN, in a browser's security settings or with fido2-token -C".to_owned()
-        }
+        CannotVerify::PinChangeForced => "change its PIN: passkey key pin change".to_owned(),
         CannotVerify::Refused(_) | CannotVerify::Malformed(_) | CannotVerify::Faulty(_) => {
             format!("unplug it, plug it in and run again: {again}")
         }

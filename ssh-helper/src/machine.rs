@@ -4,6 +4,7 @@
 
 use ceremony::account::Account;
 use ceremony::authenticator::claim::Claims;
+use ceremony::credential::CredentialName;
 use ceremony::credential_file::{CredentialFile, CredentialFileError, Store};
 use ceremony::policy::{Config, PolicyError};
 use ceremony::signature_counter::SignatureCounters;
@@ -136,4 +137,45 @@ pub(crate) fn unusable(problem: &CredentialFileError) -> Failure {
         }
     };
     Failure::new(problem.to_string(), what_to_do)
+}
+
+/// There is no key of that name; names those there are.
+pub(crate) fn unknown(name: &CredentialName, file: &CredentialFile, account: &Account) -> Failure {
+    let names: Vec<String> = file
+        .credentials()
+        .map(|credential| format!("\"{}\"", credential.name))
+        .collect();
+    let what_to_do = match (names.is_empty(), file.faulty().next()) {
+        (false, _) => format!("there are: {}", names.join(", ")),
+        (true, None) => format!("{} has no keys enrolled at all", account.name),
+        (true, Some(_)) => {
+            "no record can be read; correct or take out the lines named above by hand".to_owned()
+        }
+    };
+    Failure::new(
+        format!("{} has no key called \"{name}\"", account.name),
+        what_to_do,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::tests::credential;
+
+    #[test]
+    fn an_unknown_name_leads_to_those_there_are() {
+        let account = Account::by_name("root").unwrap();
+        let name = CredentialName::parse("red key").unwrap();
+        let mut file = CredentialFile::new(&account);
+        let text = unknown(&name, &file, &account).to_string();
+        assert!(text.contains("no keys enrolled at all"), "{text}");
+        file.add(credential("blue key", b"one")).unwrap();
+        file.add(credential("green key", b"two")).unwrap();
+        let text = unknown(&name, &file, &account).to_string();
+        assert!(
+            text.contains("there are: \"blue key\", \"green key\""),
+            "{text}"
+        );
+    }
 }

@@ -1,7 +1,8 @@
 //! `passkey` enrols FIDO2 security keys for login on this machine and looks
 //! after them.
 //!
-//! One command, one file: [`enroll`], [`list`], [`remove`], [`mod@test`]. They
+//! One command, one file: [`enroll`], [`list`], [`show`], [`rename`],
+//! [`remove`], [`mod@test`]. They
 //! stand on the ceremonies of the `ceremony` library; what is here is the
 //! person's side of it: whose account, which key, what is said, what is
 //! written.
@@ -21,7 +22,10 @@ mod person_behind;
 mod proof;
 mod registering;
 mod remove;
+mod rename;
 mod screen;
+mod show;
+mod spare;
 mod sudo_timestamps;
 mod terminal;
 mod test;
@@ -74,6 +78,8 @@ fn run(command: &Command, screen: &mut Screen) -> Result<Conclusion, Failure> {
     match command {
         Command::Enroll(wanted) => enroll::enroll(wanted, screen),
         Command::List(wanted) => list::list(wanted, screen),
+        Command::Show(wanted) => show::show(wanted, screen),
+        Command::Rename(wanted) => rename::rename(wanted, screen),
         Command::Remove(wanted) => remove::remove(wanted, screen),
         Command::Test(wanted) => test::test(wanted, screen),
     }

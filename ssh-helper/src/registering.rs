@@ -7,33 +7,34 @@ use std::time::{Duration, Instant};
 use ceremony::account::Account;
 use ceremony::attestation::NewCredential;
 use ceremony::authenticator::NoPin;
+use ceremony::authenticator::ctap2::Info;
 use ceremony::authenticator::hidraw::FoundKey;
 use ceremony::authenticator::interruption::Interruption;
+use ceremony::authenticator::introduction::Mute;
 use ceremony::authenticator::race::{Course, Field};
 use ceremony::authenticator::verification::CannotVerify;
 use ceremony::credential::{Credential, CredentialId, UserVerification};
-use ceremony::public_key::Algorithm;
 use ceremony::registration::{self, Refused, Wanted};
 use ceremony::relying_party::RelyingPartyId;
 
+use crate::cli::{self, AlgorithmWord};
 use crate::failure::Failure;
 use crate::login::{about_verification, not_typed};
 use crate::machine::{self, CONFIG};
 use crate::screen::Screen;
 use crate::touch::{Prompt, Purpose};
+use crate::whose_account::Root;
 
 /// A credential to make.
 pub(crate) struct Registering<'a> {
+    /// As it was asked for.
+    pub(crate) wanted: &'a cli::Enroll,
     /// For whom.
     pub(crate) account: &'a Account,
+    /// How we came to be root.
+    pub(crate) root: Root,
     /// Who will ask for it.
     pub(crate) relying_party: &'a RelyingPartyId,
-    /// The signature algorithm.
-    pub(crate) algorithm: Algorithm,
-    /// Whether the key is to keep the credential itself.
-    pub(crate) discoverable: bool,
-    /// Whether the key must verify the person.
-    pub(crate) user_verification: UserVerification,
     /// The credentials the account has.
     pub(crate) enrolled: &'a [Credential],
     /// How long the person has.
@@ -60,10 +61,10 @@ impl Registering<'_> {
         let wanted = Wanted {
             relying_party: self.relying_party,
             user_name: self.account.name.as_str(),
-            algorithm: self.algorithm,
+            algorithm: self.wanted.algorithm.into(),
             exclude: &exclude,
-            discoverable: self.discoverable,
-            user_verification: self.user_verification,
+            discoverable: self.wanted.discoverable,
+            user_verification: self.wanted.user_verification(),
         };
         let words = format!("Requested by passkey enroll for {}.", self.account.name);
         let claims = machine::claims(&words, screen);
@@ -79,8 +80,27 @@ impl Registering<'_> {
             .map_err(|refused| self.failure(&refused, key))
     }
 
+    /// Why a key that says this of itself need not be asked at all.
+    pub(crate) fn unfit(&self, said: Result<&Info, Mute>) -> Option<Refused> {
+        let required = self.wanted.user_verification() == UserVerification::Required;
+        match said {
+            Err(Mute::OnlyU2f) => Some(Refused::OnlyU2f),
+            Ok(info) if required && !info.options.client_pin && !info.options.uv => {
+                Some(Refused::CannotVerify(CannotVerify::NothingSetUp))
+            }
+            // One that says nothing now may still make a credential.
+            Err(Mute::Silent) | Ok(_) => None,
+        }
+    }
+
+    /// What to type to have it otherwise.
+    fn instead(&self, change: impl FnOnce(&mut cli::Enroll)) -> String {
+        self.root
+            .command(&self.wanted.but(change).words(), self.account)
+    }
+
     /// The pair of sentences for a refusal.
-    fn failure(&self, refused: &Refused, key: &dyn Display) -> Failure {
+    pub(crate) fn failure(&self, refused: &Refused, key: &dyn Display) -> Failure {
         let command = self.again;
         let again = format!("run again: {command}");
         let (happened, what_to_do) = match refused {
@@ -114,10 +134,15 @@ impl Registering<'_> {
             ),
             Refused::UnsupportedAlgorithm => (
                 format!("{key} cannot make a credential of that algorithm"),
-                match self.algorithm {
-                    Algorithm::EdDsa => format!("run: {command} --algorithm es256"),
-                    Algorithm::Es256 => format!("run: {command} --algorithm eddsa"),
-                },
+                format!(
+                    "run: {}",
+                    self.instead(|it| {
+                        it.algorithm = match it.algorithm {
+                            AlgorithmWord::EdDsa => AlgorithmWord::Es256,
+                            AlgorithmWord::Es256 => AlgorithmWord::EdDsa,
+                        };
+                    })
+                ),
             ),
             Refused::NotAnswering => (
                 format!("{key} did not answer in time"),
@@ -158,13 +183,14 @@ impl Registering<'_> {
         let happened = format!("a PIN or fingerprint is required, and {key} gave none: {why}");
         let mut what_to_do = about_verification(why, self.again);
         if *why == CannotVerify::NothingSetUp
-            && self.user_verification == UserVerification::Required
+            && self.wanted.user_verification() == UserVerification::Required
         {
             what_to_do = format!(
-                "{what_to_do}; or enrol the key for touch alone: {} --touch-only\n  \
+                "{what_to_do}; or enrol the key for touch alone: {}\n  \
                  without a PIN it lets {} in only where {CONFIG} says \
                  user_verification = \"discouraged\" for the service",
-                self.again, self.account.name
+                self.instead(|it| it.touch_only = true),
+                self.account.name
             );
         }
         (happened, what_to_do)
@@ -174,21 +200,27 @@ impl Registering<'_> {
 #[cfg(test)]
 mod tests {
     use ceremony::account::UserName;
+    use clap::Parser;
 
     use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::person_behind::Through;
 
-    fn sentence(refused: &Refused, user_verification: UserVerification) -> String {
+    fn sentence(refused: &Refused, line: &[&str]) -> String {
+        let line = ["passkey", "enroll"].iter().chain(line);
+        let Command::Enroll(wanted) = Cli::try_parse_from(line).unwrap().command else {
+            panic!("another command");
+        };
         let account = Account {
             name: UserName::parse("alice").unwrap(),
             uid: 1000,
         };
         let relying_party = RelyingPartyId::for_host("laptop").unwrap();
         Registering {
+            wanted: &wanted,
             account: &account,
+            root: Root::OnBehalf(Through::Sudo),
             relying_party: &relying_party,
-            algorithm: Algorithm::EdDsa,
-            discoverable: false,
-            user_verification,
             enrolled: &[],
             timeout: Duration::ZERO,
             again: "sudo passkey enroll",
@@ -200,10 +232,10 @@ mod tests {
     #[test]
     fn a_key_that_needs_a_pin_leads_to_touch_only_and_its_price() {
         let refused = Refused::CannotVerify(CannotVerify::NothingSetUp);
-        let text = sentence(&refused, UserVerification::Required);
+        let text = sentence(&refused, &["--name", "blue"]);
         for needed in [
             "YubiKey 5 (/dev/hidraw3)",
-            "sudo passkey enroll --touch-only",
+            "sudo passkey enroll --name \"blue\" --touch-only",
             "set a PIN on it",
             "user_verification = \"discouraged\"",
         ] {
@@ -214,13 +246,18 @@ mod tests {
     #[test]
     fn touch_only_is_not_recommended_to_who_has_tried_it() {
         let refused = Refused::CannotVerify(CannotVerify::NothingSetUp);
-        let text = sentence(&refused, UserVerification::Discouraged);
+        let text = sentence(&refused, &["--touch-only"]);
         assert!(!text.contains("--touch-only"), "{text}");
     }
 
     #[test]
     fn a_missing_algorithm_leads_to_the_other_one() {
-        let text = sentence(&Refused::UnsupportedAlgorithm, UserVerification::Required);
-        assert!(text.contains("--algorithm es256"), "{text}");
+        let other = sentence(&Refused::UnsupportedAlgorithm, &[]);
+        assert!(
+            other.ends_with("run: sudo passkey enroll --algorithm eddsa"),
+            "{other}"
+        );
+        let back = sentence(&Refused::UnsupportedAlgorithm, &["--algorithm", "eddsa"]);
+        assert!(back.ends_with("run: sudo passkey enroll"), "{back}");
     }
 }

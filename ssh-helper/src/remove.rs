@@ -2,16 +2,19 @@
 #![forbid(unsafe_code)]
 
 use ceremony::account::Account;
-use ceremony::credential::{Credential, CredentialName};
+use ceremony::credential::CredentialName;
 use ceremony::credential_file::{CredentialFile, Store};
+use serde::Serialize;
 
 use crate::cli;
 use crate::failure::Failure;
+use crate::ink::Ink;
 use crate::key_name;
 use crate::machine;
-use crate::screen::Screen;
-use crate::sudo_timestamps;
-use crate::whose_account::{self, Administered};
+use crate::screen::{Report, Screen};
+use crate::sudo_timestamps::{self, Dropped};
+use crate::terminal;
+use crate::whose_account::{self, Administered, Root};
 
 /// Removes a key, and what sudo remembers of its account.
 pub(crate) fn remove(wanted: &cli::Remove, screen: &mut Screen) -> Result<(), Failure> {
@@ -20,20 +23,18 @@ pub(crate) fn remove(wanted: &cli::Remove, screen: &mut Screen) -> Result<(), Fa
         whose_account::to_change(wanted.user.as_deref(), &command)?;
 
     let Some(store) = machine::store_to_read()? else {
-        return Err(unknown(
-            &wanted.name,
-            &CredentialFile::new(&account),
-            &account,
-        ));
+        let nothing = CredentialFile::new(&account);
+        return Err(machine::unknown(&wanted.name, &nothing, &account));
     };
-    let (file, removed) = take_out(&wanted.name, &account, &store)?;
-    let Some(removed) = removed else {
-        machine::name_faulty_records(&file, screen);
-        return Err(unknown(&wanted.name, &file, &account));
+    let the_last = match wanted.last {
+        true => TheLast::Too,
+        false => confirm_the_last(&wanted.name, &account, root, &store, screen)?,
     };
+    let file = take_out(&wanted.name, the_last, &account, &store)?;
 
     // Before anything is said: a screen nobody reads must not keep sudo open.
-    forget_sudo(&account, screen);
+    let dropped = sudo_timestamps::drop_all(&account);
+    say_what_sudo_forgot(&dropped, screen);
     machine::name_faulty_records(&file, screen);
     if file.credentials().next().is_none() {
         screen.say(&format!(
@@ -44,10 +45,11 @@ pub(crate) fn remove(wanted: &cli::Remove, screen: &mut Screen) -> Result<(), Fa
     }
     let path = store.path_of(&account);
     screen.say(&format!("Taken out of {}.", path.display()));
-    screen.result(&format!(
-        "Removed \"{}\" from {}.",
-        removed.name, account.name
-    ))?;
+    screen.report(&Removed {
+        user: account.name.to_string(),
+        name: wanted.name.to_string(),
+        left: file.credentials().count(),
+    })?;
     screen.say(&format!(
         "Undo by enrolling it again: {}",
         root.command("enroll", &account)
@@ -55,29 +57,84 @@ pub(crate) fn remove(wanted: &cli::Remove, screen: &mut Screen) -> Result<(), Fa
     Ok(())
 }
 
-/// Takes the key called `name` out of the account's file, if it is there.
+/// Whether a key may be removed that is the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TheLast {
+    /// Somebody has said so.
+    Too,
+    /// It was not the last one when we looked.
+    Not,
+}
+
+/// Where the key is the account's last one, asks for a word that nobody types
+/// by mistake.
+fn confirm_the_last(
+    name: &CredentialName,
+    account: &Account,
+    root: Root,
+    store: &Store,
+    screen: &mut Screen,
+) -> Result<TheLast, Failure> {
+    let file = store.load(account).map_err(|it| machine::unusable(&it))?;
+    let file = file.unwrap_or_else(|| CredentialFile::new(account));
+    if !file.credentials().any(|it| it.name == *name) {
+        machine::name_faulty_records(&file, screen);
+        return Err(machine::unknown(name, &file, account));
+    }
+    if file.credentials().count() > 1 {
+        return Ok(TheLast::Not);
+    }
+    let user = &account.name;
+    if terminal::somebody_is_there() {
+        screen.say(&format!(
+            "\"{name}\" is the last key of {user}. Wherever a key is required, {user} can no longer \
+             log in without it; see where with: passkey check --user {user}"
+        ));
+        let question = "Type \"remove\" to remove it all the same: ";
+        if terminal::answer(question, screen).is_some_and(|line| line.trim_ascii() == b"remove") {
+            return Ok(TheLast::Too);
+        }
+    }
+    Err(Failure::new(
+        format!("\"{name}\" was not removed: it is the last key of {user}"),
+        format!(
+            "enrol another one first ({}), or remove it without a question: {} --last {}",
+            root.command("enroll", account),
+            root.command("remove", account),
+            key_name::as_argument(name)
+        ),
+    ))
+}
+
+/// Takes the key called `name` out of the account's file.
 ///
 /// Without a screen: while we hold the store, a terminal that takes no more
 /// text (Ctrl-S, a pipe nobody reads) would hold it, too.
 fn take_out(
     name: &CredentialName,
+    the_last: TheLast,
     account: &Account,
     store: &Store,
-) -> Result<(CredentialFile, Option<Credential>), Failure> {
+) -> Result<CredentialFile, Failure> {
     let unusable = |problem| machine::unusable(&problem);
     let lock = store.lock().map_err(unusable)?;
     let file = store.load(account).map_err(unusable)?;
     let mut file = file.unwrap_or_else(|| CredentialFile::new(account));
-    let removed = file.remove(name);
-    if removed.is_some() {
-        store.save(&lock, account, &file).map_err(unusable)?;
+    if file.remove(name).is_none() {
+        return Err(machine::unknown(name, &file, account));
     }
-    Ok((file, removed))
+    if the_last == TheLast::Not && file.credentials().next().is_none() {
+        return Err(Failure::new(
+            format!("the keys of {} were changed meanwhile", account.name),
+            "nothing was removed; see them with `passkey list`, and try again",
+        ));
+    }
+    store.save(&lock, account, &file).map_err(unusable)?;
+    Ok(file)
 }
 
 /// Nobody is root a quarter of an hour longer for a touch of the removed key.
-fn forget_sudo(account: &Account, screen: &mut Screen) {
-    let dropped = sudo_timestamps::drop_all(account);
+fn say_what_sudo_forgot(dropped: &Dropped, screen: &mut Screen) {
     for path in &dropped.gone {
         screen.say(&format!(
             "Dropped sudo's time stamp {}: the next sudo asks again.",
@@ -94,42 +151,17 @@ fn forget_sudo(account: &Account, screen: &mut Screen) {
     }
 }
 
-fn unknown(name: &CredentialName, file: &CredentialFile, account: &Account) -> Failure {
-    let names: Vec<String> = file
-        .credentials()
-        .map(|credential| format!("\"{}\"", credential.name))
-        .collect();
-    let what_to_do = match (names.is_empty(), file.faulty().next()) {
-        (false, _) => format!("there are: {}", names.join(", ")),
-        (true, None) => format!("{} has no keys enrolled at all", account.name),
-        (true, Some(_)) => {
-            "no record can be read; correct or take out the lines named above by hand".to_owned()
-        }
-    };
-    Failure::new(
-        format!("{} has no key called \"{name}\"", account.name),
-        what_to_do,
-    )
+/// What was done.
+#[derive(Serialize)]
+struct Removed {
+    user: String,
+    name: String,
+    /// How many keys the account still has.
+    left: usize,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::entry::tests::credential;
-
-    #[test]
-    fn an_unknown_name_leads_to_those_there_are() {
-        let account = Account::by_name("root").unwrap();
-        let name = CredentialName::parse("red key").unwrap();
-        let mut file = CredentialFile::new(&account);
-        let text = unknown(&name, &file, &account).to_string();
-        assert!(text.contains("no keys enrolled at all"), "{text}");
-        file.add(credential("blue key", b"one")).unwrap();
-        file.add(credential("green key", b"two")).unwrap();
-        let text = unknown(&name, &file, &account).to_string();
-        assert!(
-            text.contains("there are: \"blue key\", \"green key\""),
-            "{text}"
-        );
+impl Report for Removed {
+    fn lines(&self, _: Ink) -> Vec<String> {
+        vec![format!("Removed \"{}\" from {}.", self.name, self.user)]
     }
 }

@@ -76,6 +76,11 @@ impl Screen {
         }
     }
 
+    /// Whether a person reads the results.
+    pub(crate) fn is_for_a_person(&self) -> bool {
+        !self.json
+    }
+
     /// One line of a result that has no other form.
     pub(crate) fn result(&mut self, line: &str) -> Result<(), Failure> {
         self.end_countdown();

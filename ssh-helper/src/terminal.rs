@@ -13,6 +13,8 @@ use nix::sys::termios::{
 };
 use nix::unistd::{isatty, read};
 
+use crate::screen::Screen;
+
 /// The most bytes of a line; libpam takes no more (`PAM_MAX_RESP_SIZE`).
 const LONGEST_LINE: usize = 512;
 
@@ -52,6 +54,22 @@ pub(crate) fn read_line(question: impl FnOnce(), echo: Echo) -> Result<Vec<u8>, 
     restored?;
     line.truncate(length);
     without_end(line, interrupts)
+}
+
+/// What is typed at `question`, and shown; `None` where the line was left.
+pub(crate) fn answer(question: &str, screen: &mut Screen) -> Option<Vec<u8>> {
+    let answer = read_line(|| screen.ask(question), Echo::On);
+    if answer.is_err() {
+        // Only a line's own end ends the question's line.
+        screen.say("");
+    }
+    answer.ok()
+}
+
+/// Yes, said in so many words; anything else is no.
+pub(crate) fn is_yes(answer: &[u8]) -> bool {
+    let answer = answer.trim_ascii();
+    answer.eq_ignore_ascii_case(b"y") || answer.eq_ignore_ascii_case(b"yes")
 }
 
 fn read_some(from: impl AsFd, line: &mut [u8]) -> nix::Result<usize> {
@@ -139,6 +157,16 @@ mod tests {
 
     fn line(typed: &[u8]) -> Result<Vec<u8>, NoLine> {
         without_end(typed.to_vec(), INTERRUPTS)
+    }
+
+    #[test]
+    fn only_yes_is_yes() {
+        for yes in [&b"y"[..], b"Y", b"yes", b" yes "] {
+            assert!(is_yes(yes), "{yes:?}");
+        }
+        for no in [&b""[..], b"n", b"no", b"yes?", b"yy", b"ye", b"y\0", b"j"] {
+            assert!(!is_yes(no), "{no:?}");
+        }
     }
 
     #[test]

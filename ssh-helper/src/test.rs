@@ -5,16 +5,21 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+use ceremony::account::Account;
 use ceremony::authenticator::race::Field;
-use ceremony::credential::{Credential, printable};
+use ceremony::credential::{Credential, UserVerification, printable};
 use ceremony::credential_file::CredentialFile;
+use ceremony::policy::Policy;
 use ceremony::receipt::Receipt;
+use serde::Serialize;
 
 use crate::cli;
 use crate::failure::Failure;
+use crate::ink::Ink;
+use crate::key_name;
 use crate::login::{Approved, Login};
 use crate::machine::{self, CONFIG};
-use crate::screen::Screen;
+use crate::screen::{Report, Screen};
 use crate::touch::Purpose;
 use crate::whose_account;
 
@@ -24,9 +29,9 @@ pub(crate) fn test(wanted: &cli::Test, screen: &mut Screen) -> Result<(), Failur
     if let Some(path) = &wanted.receipt {
         refuse_what_is_there(path)?;
     }
+    let service = printable(&wanted.service, 64);
     let policy = machine::config()?.for_service(&wanted.service);
     if !policy.covered {
-        let service = printable(&wanted.service, 64);
         return Err(Failure::new(
             format!("no key opens the service \"{service}\": pam_passkey does not cover it"),
             format!("cover it by a table [service.{service}] in {CONFIG}, without enabled = false"),
@@ -48,6 +53,7 @@ pub(crate) fn test(wanted: &cli::Test, screen: &mut Screen) -> Result<(), Failur
         ));
     }
     let counters = machine::counters(screen);
+    let again = again(wanted);
     let approved = Login {
         account: &account,
         purpose: Purpose::Test(&account.name),
@@ -57,19 +63,16 @@ pub(crate) fn test(wanted: &cli::Test, screen: &mut Screen) -> Result<(), Failur
         policy: &policy,
         timeout: policy.timeout,
         counters: counters.as_ref(),
-        again: "passkey test",
+        again: &again,
     }
     .ask(screen)?;
     if let Some(counters) = &counters {
         approved.remember(counters, screen);
     }
-    for line in description(&approved) {
-        screen.result(&line)?;
-    }
-    screen.result(&format!(
-        "That is enough for {}.",
-        printable(&wanted.service, 64)
-    ))?;
+    screen.report(&Tested::of(&approved, &account, &service, &policy))?;
+    screen.say(&format!(
+        "Where the key stands among the passwords of {service}: passkey check --service {service}"
+    ));
     if let Some(path) = &wanted.receipt {
         write_receipt(approved, path)?;
         screen.say(&format!("Receipt written to {}.", path.display()));
@@ -77,24 +80,87 @@ pub(crate) fn test(wanted: &cli::Test, screen: &mut Screen) -> Result<(), Failur
     Ok(())
 }
 
-fn description(approved: &Approved<'_>) -> [String; 2] {
-    let verified = &approved.approval.verified;
-    let yes_or_no = |flag| if flag { "yes" } else { "no" };
-    [
-        format!(
-            "\"{}\" answered ({}).",
-            verified.credential.name, approved.approval.key
+/// What to type to begin again. A receipt that was not written was none.
+fn again(wanted: &cli::Test) -> String {
+    let mut words = "passkey test".to_owned();
+    if wanted.service != cli::Test::SERVICE {
+        words += " --service ";
+        words += &key_name::quoted(&printable(&wanted.service, 64));
+    }
+    for (option, value) in [
+        (" --user ", wanted.user.clone()),
+        (
+            " --receipt ",
+            wanted.receipt.as_ref().map(|it| it.display().to_string()),
         ),
-        format!(
-            "Presence: {}; verification: {}; counter: {}",
-            yes_or_no(verified.flags.user_present()),
-            yes_or_no(verified.flags.user_verified()),
-            match verified.sign_count {
-                0 => "this key keeps none".to_owned(),
-                count => count.to_string(),
-            }
-        ),
-    ]
+    ] {
+        if let Some(value) = value {
+            words += option;
+            words += &key_name::quoted(&value);
+        }
+    }
+    words
+}
+
+/// What a key answered, and that it is enough.
+#[derive(Serialize)]
+struct Tested {
+    user: String,
+    service: String,
+    /// The enrolled key's name.
+    key: String,
+    /// The device that answered.
+    device: String,
+    user_present: bool,
+    user_verified: bool,
+    /// 0: the key keeps none.
+    counter: u32,
+    /// What the service asks for: `required` or `discouraged`.
+    user_verification: &'static str,
+}
+
+impl Tested {
+    fn of(approved: &Approved<'_>, account: &Account, service: &str, policy: &Policy) -> Self {
+        let verified = &approved.approval.verified;
+        Self {
+            user: account.name.to_string(),
+            service: service.to_owned(),
+            key: verified.credential.name.to_string(),
+            device: approved.approval.key.to_string(),
+            user_present: verified.flags.user_present(),
+            user_verified: verified.flags.user_verified(),
+            counter: verified.sign_count,
+            user_verification: policy.user_verification.as_str(),
+        }
+    }
+}
+
+impl Report for Tested {
+    fn lines(&self, ink: Ink) -> Vec<String> {
+        let yes_or_no = |flag| if flag { "yes" } else { "no" };
+        let demand = if self.user_verification == UserVerification::Required.as_str() {
+            "a PIN or fingerprint"
+        } else {
+            "a touch"
+        };
+        vec![
+            format!("\"{}\" answered ({}).", self.key, self.device),
+            format!(
+                "Presence: {}; verification: {}; counter: {}",
+                yes_or_no(self.user_present),
+                yes_or_no(self.user_verified),
+                match self.counter {
+                    0 => "this key keeps none".to_owned(),
+                    count => count.to_string(),
+                }
+            ),
+            format!(
+                "{} {}, which asks for {demand}.",
+                ink.good("That is enough for"),
+                self.service
+            ),
+        ]
+    }
 }
 
 /// Says no before the touch, not after it: to what is there already, and to a

@@ -11,36 +11,30 @@ use std::fmt;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use ceremony::account::Account;
+use ceremony::authenticator::ctap2::Info;
 use ceremony::authenticator::hidraw::{self, FoundKey, Watch};
-use ceremony::authenticator::introduction::introduction;
-use ceremony::credential::Aaguid;
+use ceremony::authenticator::introduction::{Mute, introduction};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::failure::Failure;
+use crate::registering::Registering;
 use crate::screen::Screen;
-use crate::terminal::{self, Echo};
+use crate::terminal::{self, answer, is_yes};
 use crate::whose_account::Root;
 
 /// A key to enrol, not yet chosen.
 pub(crate) struct Choosing<'a> {
-    /// For whom.
-    pub(crate) account: &'a Account,
-    /// How we came to be root.
-    pub(crate) root: Root,
+    /// What it is to make, for whom.
+    pub(crate) registering: &'a Registering<'a>,
     /// The key that has just vouched for it, and is not the one.
     pub(crate) vouched: Option<FoundKey>,
-    /// How long to wait for it where none is plugged in.
-    pub(crate) timeout: Duration,
-    /// What to type to begin again.
-    pub(crate) again: &'a str,
 }
 
 impl Choosing<'_> {
     /// Waits for it, and asks whether it is the one, or which.
     pub(crate) fn ask(mut self, screen: &mut Screen) -> Result<FoundKey, Failure> {
         let keys = self.wait_for_one(screen)?;
-        let asked = match self.root {
+        let asked = match self.registering.root {
             Root::OnBehalf(_) => true,
             // A script of root's, which can write the file without us.
             Root::Directly => terminal::somebody_is_there(),
@@ -49,7 +43,9 @@ impl Choosing<'_> {
             ([only], false) => Ok(only.clone()),
             (several, false) => Err(self.several(several)),
             ([only], true) => {
-                screen.say(&format!("Plugged in: {}.", Introduced::by_itself(only)));
+                let introduced = Introduced::by_itself(only);
+                screen.say(&format!("Plugged in: {introduced}."));
+                self.refuse_the_unfit(&introduced)?;
                 self.confirm(only, screen)?;
                 self.still_among(&keys)?;
                 Ok(only.clone())
@@ -66,7 +62,7 @@ impl Choosing<'_> {
     fn wait_for_one(&mut self, screen: &mut Screen) -> Result<Vec<FoundKey>, Failure> {
         // Before the first look, or a key that comes between the two is missed.
         let watch = Watch::new().map_err(|problem| self.cannot_wait(problem))?;
-        let deadline = Instant::now() + self.timeout;
+        let deadline = Instant::now() + self.registering.timeout;
         let waits = if self.vouched.is_some() {
             "Plug in the key to enrol; the one that vouched for it may stay"
         } else {
@@ -84,7 +80,7 @@ impl Choosing<'_> {
                     format!(
                         "plug it in and run again: {} \
                          (a key that is there but not seen: check `ls /sys/class/hidraw`)",
-                        self.again
+                        self.registering.again
                     ),
                 ));
             }
@@ -96,38 +92,55 @@ impl Choosing<'_> {
 
     /// Asks whether `key` is the one that is meant.
     fn confirm(&self, key: &FoundKey, screen: &mut Screen) -> Result<(), Failure> {
-        let question = format!("Enrol {key} for {}? [y/N] ", self.account.name);
+        let question = format!("Enrol {key} for {}? [y/N] ", self.registering.account.name);
         let answer = answer(&question, screen);
         if answer.is_some_and(|line| is_yes(&line)) {
             return Ok(());
         }
         Err(Failure::new(
             format!("{key} was not enrolled, since nobody said yes to it"),
-            format!("unplug what is not yours and run again: {}", self.again),
+            format!(
+                "unplug what is not yours and run again: {}",
+                self.registering.again
+            ),
         ))
+    }
+
+    /// Before anybody says yes to it.
+    fn refuse_the_unfit(&self, key: &Introduced) -> Result<(), Failure> {
+        let said = key.said.as_ref().map_err(|mute| *mute);
+        match self.registering.unfit(said) {
+            Some(refused) => Err(self.registering.failure(&refused, &key.key)),
+            None => Ok(()),
+        }
     }
 
     /// Asks which of `keys` is the one that is meant.
     fn which(&self, keys: &[FoundKey], screen: &mut Screen) -> Result<FoundKey, Failure> {
+        let keys: Vec<Introduced> = keys.iter().map(Introduced::by_itself).collect();
         screen.say("Several keys are plugged in:");
-        for (number, key) in (1..).zip(keys) {
-            screen.say(&format!("  {number}  {}", Introduced::by_itself(key)));
+        for (number, key) in (1..).zip(&keys) {
+            screen.say(&format!("  {number}  {key}"));
         }
         let question = format!(
             "Which one is to be enrolled for {}? [1-{}, nothing for none] ",
-            self.account.name,
+            self.registering.account.name,
             keys.len()
         );
-        answer(&question, screen)
+        let chosen = answer(&question, screen)
             .and_then(|line| number(&line))
-            .and_then(|number| keys.get(number.checked_sub(1)?))
-            .cloned()
-            .ok_or_else(|| {
-                Failure::new(
-                    "no key was enrolled, since nobody said which",
-                    format!("unplug what is not yours and run again: {}", self.again),
-                )
-            })
+            .and_then(|number| keys.get(number.checked_sub(1)?));
+        let chosen = chosen.ok_or_else(|| {
+            Failure::new(
+                "no key was enrolled, since nobody said which",
+                format!(
+                    "unplug what is not yours and run again: {}",
+                    self.registering.again
+                ),
+            )
+        })?;
+        self.refuse_the_unfit(chosen)?;
+        Ok(chosen.key.clone())
     }
 
     /// Whoever plugs theirs in while the question stands means that one. A key
@@ -146,7 +159,7 @@ impl Choosing<'_> {
             format!("several keys could be meant: {}", list.join(", ")),
             format!(
                 "leave only the one to enrol plugged in and run again: {}",
-                self.again
+                self.registering.again
             ),
         )
     }
@@ -154,15 +167,12 @@ impl Choosing<'_> {
     fn cannot_wait(&self, problem: nix::Error) -> Failure {
         Failure::new(
             format!("/dev cannot be watched for a key: {}", problem.desc()),
-            format!("plug the key in first and run again: {}", self.again),
+            format!(
+                "plug the key in first and run again: {}",
+                self.registering.again
+            ),
         )
     }
-}
-
-/// Yes, said in so many words; anything else is no.
-fn is_yes(answer: &[u8]) -> bool {
-    let answer = answer.trim_ascii();
-    answer.eq_ignore_ascii_case(b"y") || answer.eq_ignore_ascii_case(b"yes")
 }
 
 /// The number that was typed, and nothing else.
@@ -170,36 +180,27 @@ fn number(answer: &[u8]) -> Option<usize> {
     std::str::from_utf8(answer.trim_ascii()).ok()?.parse().ok()
 }
 
-/// What is typed at `question`; `None` where the line was left.
-fn answer(question: &str, screen: &mut Screen) -> Option<Vec<u8>> {
-    let answer = terminal::read_line(|| screen.ask(question), Echo::On);
-    if answer.is_err() {
-        // Only a line's own end ends the question's line.
-        screen.say("");
-    }
-    answer.ok()
-}
-
 /// A key with what it says of itself.
 struct Introduced {
     key: FoundKey,
-    aaguid: Option<Aaguid>,
+    said: Result<Info, Mute>,
 }
 
 impl Introduced {
     fn by_itself(key: &FoundKey) -> Self {
         Self {
             key: key.clone(),
-            aaguid: introduction(key).map(|info| info.aaguid),
+            said: introduction(key),
         }
     }
 }
 
 impl fmt::Display for Introduced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.aaguid {
-            Some(aaguid) => write!(f, "{}, AAGUID {aaguid}", self.key),
-            None => write!(f, "{}, which does not say what it is", self.key),
+        match &self.said {
+            Ok(info) => write!(f, "{}, AAGUID {}", self.key, info.aaguid),
+            Err(Mute::OnlyU2f) => write!(f, "{}, which speaks only U2F", self.key),
+            Err(Mute::Silent) => write!(f, "{}, which does not say what it is", self.key),
         }
     }
 }
@@ -232,16 +233,6 @@ fn pause(watch: &Watch, at_most: Duration) -> nix::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_yes_is_yes() {
-        for yes in [&b"y"[..], b"Y", b"yes", b" yes "] {
-            assert!(is_yes(yes), "{yes:?}");
-        }
-        for no in [&b""[..], b"n", b"no", b"yes?", b"yy", b"ye", b"y\0", b"j"] {
-            assert!(!is_yes(no), "{no:?}");
-        }
-    }
 
     #[test]
     fn only_a_number_is_a_number() {

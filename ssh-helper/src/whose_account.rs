@@ -144,6 +144,14 @@ pub(crate) fn how_to_enroll(account: &Account) -> String {
     }
 }
 
+/// What names `account` to a command that only looks; nothing for one's own.
+pub(crate) fn option(account: &Account) -> String {
+    match to_look_at(None) {
+        Ok(own) if own == *account => String::new(),
+        _ => format!(" --user {}", account.name),
+    }
+}
+
 fn named(name: &str) -> Result<Account, Failure> {
     Account::by_name(name).map_err(|problem| no_account(&problem, &format!("--user {name:?}")))
 }

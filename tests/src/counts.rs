@@ -225,7 +225,14 @@ pub fn login_with_pin(module: Module) -> Count {
     } else {
         machine.policy("user_verification = \"required\"\n");
         let more = (module == Module::PamPasskeyDiscoverable).then_some("--discoverable");
-        let enroll = ["enroll", "--user", "alice", "--name", "blue key"];
+        let enroll = [
+            "enroll",
+            "--no-spare",
+            "--user",
+            "alice",
+            "--name",
+            "blue key",
+        ];
         typing_the_pin(machine.passkey(enroll.into_iter().chain(more)));
     }
     let count = count(&machine, &mouse, &[key], &[PIN]);

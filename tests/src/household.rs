@@ -145,7 +145,7 @@ impl Machine {
     /// The same with further arguments.
     pub fn enroll_for(&self, key: &PluggedIn, user: &str, name: &str, pin: &str, more: &[&str]) {
         key.presence(Presence::after_ms(150));
-        let command = ["enroll", "--user", user, "--name", name];
+        let command = ["enroll", "--no-spare", "--user", user, "--name", name];
         let command = command.into_iter().chain(more.iter().copied());
         let mut enroll = self.passkey(command).on_a_terminal().start();
         enroll.wait_for("[y/N] ");

@@ -232,7 +232,7 @@ fn who_holds_a_lock_on_a_file_delays_nobody() {
             assert!(!taken, "nobody held {file}");
 
             // Nor those who write.
-            let remove = ["remove", "--user", "alice", "blue key"];
+            let remove = ["remove", "--last", "--user", "alice", "blue key"];
             home.machine.passkey(remove).output().expect_success();
             assert!(!holder.has_ended(), "nobody held {file}");
             home.mend();

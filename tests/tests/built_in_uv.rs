@@ -108,7 +108,14 @@ fn enrolled(key: VirtualKey) -> (Machine, PluggedIn) {
     let machine = Machine::lived_on();
     machine.policy("user_verification = \"required\"\n");
     let key = machine.plug_in(key);
-    let enroll = ["enroll", "--user", "alice", "--name", "blue key"];
+    let enroll = [
+        "enroll",
+        "--no-spare",
+        "--user",
+        "alice",
+        "--name",
+        "blue key",
+    ];
     machine.passkey(enroll).output().expect_success();
     key.forget_transactions();
     (machine, key)

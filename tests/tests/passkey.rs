@@ -42,6 +42,11 @@ const THIS_ONE: &str = "for alice? [y/N] ";
 const HER_PASSWORD: (&str, &str) = ("Password:", ALICE_PASSWORD);
 const YES: (&str, &str) = (THIS_ONE, "y");
 const NO: (&str, &str) = (THIS_ONE, "n");
+/// The offer that follows an account's first key.
+const NO_SPARE: (&str, &str) = ("Enrol a second key now? [y/N] ", "n");
+
+/// What is typed before an account's last key goes.
+const THE_LAST: (&str, &str) = ("to remove it all the same: ", "remove");
 
 /// All that a key is asked before somebody says yes to it: what it is.
 const INTRODUCED: [Command; 2] = [Command::Init, Command::GetInfo];
@@ -73,7 +78,8 @@ fn the_first_key_wants_the_accounts_password() {
     assert!(blue.commands().is_empty(), "no key is asked before");
 
     let enroll = ["enroll", "--touch-only", "--name", "blue key"];
-    let enrolled = answering(by_alice(&machine, &enroll), &[HER_PASSWORD, YES]).expect_success();
+    let answers = [HER_PASSWORD, YES, NO_SPARE];
+    let enrolled = answering(by_alice(&machine, &enroll), &answers).expect_success();
     assert!(!enrolled.stdout.contains(ALICE_PASSWORD), "{enrolled:#?}");
     assert!(enrolled.stdout.contains("Enrolled \"blue key\" for alice."));
     assert!(
@@ -81,6 +87,9 @@ fn the_first_key_wants_the_accounts_password() {
             .stdout
             .contains("Undo with: sudo passkey remove \"blue key\"")
     );
+    let later =
+        "Later, with this one plugged in: sudo passkey enroll --name \"spare key\" --touch-only";
+    assert!(enrolled.stdout.contains(later), "{enrolled:#?}");
     assert_eq!(machine.login("sudo", "alice").run().code(), Pam::Success);
 }
 
@@ -99,6 +108,8 @@ fn the_readme_shows_what_a_person_sees() {
         enroll.wait_for_times("tries left: ", times);
         enroll.type_line("2468");
     }
+    enroll.wait_for(NO_SPARE.0);
+    enroll.type_line(NO_SPARE.1);
     let enrolled = enroll.finish().expect_success();
 
     let readme = include_str!("../../README.md");
@@ -150,7 +161,7 @@ fn no_to_the_key_enrols_nothing_and_asks_the_key_only_what_it_is() {
         let enroll = by_alice(&machine, &["enroll", "--touch-only"]);
         let ended = answering(enroll, &[HER_PASSWORD, (THIS_ONE, no)]);
         assert_refused(&machine, &ended, "\"Blue\" (/dev/hidraw0) was not enrolled");
-        let what_to_do = "unplug what is not yours and run again: sudo passkey enroll";
+        let what_to_do = "unplug what is not yours and run again: sudo passkey enroll --touch-only";
         assert_refused(&machine, &ended, what_to_do);
         assert_eq!(blue.commands(), INTRODUCED, "{no:?}");
     }
@@ -162,7 +173,11 @@ fn root_is_asked_at_a_terminal_and_not_in_a_script() {
     let blue = machine.plug_in(VirtualKey::named("Blue"));
     let enroll = ["passkey", "enroll", "--touch-only", "--user", "alice"];
     let no = answering(machine.run(enroll).on_a_terminal(), &[NO]);
-    assert_refused(&machine, &no, "run again: passkey enroll --user alice");
+    assert_refused(
+        &machine,
+        &no,
+        "run again: passkey enroll --touch-only --user alice",
+    );
     assert_eq!(blue.commands(), INTRODUCED);
     let script = machine.run(enroll).output().expect_success();
     assert!(!script.stderr.contains("[y/N]"), "{script:#?}");
@@ -351,7 +366,7 @@ fn of_several_keys_the_one_that_is_named_is_enrolled_and_the_others_are_not() {
         );
     }
     let enroll = by_alice(&machine, &["enroll", "--touch-only"]);
-    let enrolled = answering(enroll, &[HER_PASSWORD, (which, "2")]).expect_success();
+    let enrolled = answering(enroll, &[HER_PASSWORD, (which, "2"), NO_SPARE]).expect_success();
     let listed = "  2  \"Two\" (/dev/hidraw1), AAGUID 02020202-0202-0202-0202-020202020202\r\n";
     assert!(enrolled.stdout.contains(listed), "{enrolled:#?}");
     assert!(enrolled.stdout.contains("Enrolled \"Two\" for alice."));
@@ -476,6 +491,7 @@ fn a_pin_enrols_a_key_and_is_asked_for_again_by_the_test_login() {
         (1, "PIN of \"Blue\" (/dev/hidraw0), 7 tries left: ", "2468"),
         (2, "PIN of \"Blue\" (/dev/hidraw0), 8 tries left: ", "246"),
         (3, "PIN of \"Blue\" (/dev/hidraw0), 8 tries left: ", "2468"),
+        (1, NO_SPARE.0, NO_SPARE.1),
     ] {
         enroll.wait_for_times(question, times);
         enroll.type_line(answer);
@@ -598,9 +614,8 @@ fn removing_a_key_shuts_it_out_and_drops_sudos_time_stamps() {
     assert_eq!(unknown.code(), Some(1));
     assert!(unknown.stdout.contains("blue key"), "{unknown:#?}");
 
-    by_alice(&machine, &["remove", "blue key"])
-        .output()
-        .expect_success();
+    let remove = by_alice(&machine, &["remove", "blue key"]);
+    answering(remove, &[THE_LAST]).expect_success();
     for stamp in ["/run/sudo/ts/alice", "/run/sudo/ts/1000"] {
         assert_eq!(machine.read(stamp), None, "{stamp}");
     }
@@ -620,7 +635,7 @@ fn a_record_that_cannot_be_read_survives_enrolment_and_removal() {
     drop(machine.enrolled("alice", "spare key", &[]));
     for name in ["blue key", "spare key"] {
         machine
-            .passkey(["remove", "--user", "alice", name])
+            .passkey(["remove", "--last", "--user", "alice", name])
             .output()
             .expect_success();
     }

@@ -223,7 +223,7 @@ fn a_key_that_is_removed_while_its_pin_is_typed_opens_nothing() {
     let _blue = enrolled(&machine, "blue key", Profile::fido_2_1());
     let mut login = machine.login("sudo", "alice").answers_later().start();
     login.wait_until_said("PIN of \"blue key\"");
-    let remove = ["remove", "--user", "alice", "blue key"];
+    let remove = ["remove", "--last", "--user", "alice", "blue key"];
     machine.passkey(remove).output().expect_success();
     login.type_line(PIN);
     let login = login.finish();

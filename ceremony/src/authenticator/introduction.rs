@@ -5,26 +5,44 @@
 use std::time::{Duration, Instant};
 
 use super::ctap2::{Info, Malformed, Status};
+use super::ctaphid::Fault;
 use super::dialogue::{Dialogue, Step};
 use super::hidraw::FoundKey;
 use super::interaction::{Gesture, Interaction, NoPin, Notice, PinQuestion};
-use super::race::{self, Course, Field};
+use super::race::{self, Course, Field, Lost, Out};
 use crate::credential::CredentialName;
 use crate::pin::Pin;
 
 /// How long a key may take; it takes no person.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What `key` says of itself; `None` where it says nothing that can be read.
-pub fn introduction(key: &FoundKey) -> Option<Info> {
+/// Why there is no introduction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mute {
+    /// It speaks only U2F, which has no getInfo.
+    OnlyU2f,
+    /// It says nothing, or nothing that can be read.
+    Silent,
+}
+
+/// What `key` says of itself.
+pub fn introduction(key: &FoundKey) -> Result<Info, Mute> {
     let course = Course {
         field: Field::Only(key.clone()),
         deadline: Instant::now() + PATIENCE,
         claims: None,
         interruption: None,
     };
-    let (_, info) = race::run(&course, &mut Nobody, |_| Introduction).ok()?;
-    Some(info)
+    match race::run(&course, &mut Nobody, |_| Introduction) {
+        Ok((_, info)) if !info.versions.fido2 => Err(Mute::OnlyU2f),
+        Ok((_, info)) => Ok(info),
+        Err(Lost::AllDropped(out))
+            if matches!(out.as_slice(), [(_, Out::Fault(Fault::OnlyU2f))]) =>
+        {
+            Err(Mute::OnlyU2f)
+        }
+        Err(_) => Err(Mute::Silent),
+    }
 }
 
 struct Introduction;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::head::{CredentialFileError, VERSION, check_head};
 use super::parts::{self, LONGEST, MOST};
-use super::record::{CannotAdd, FaultyRecord, Record};
+use super::record::{CannotAdd, CannotRename, FaultyRecord, Record};
 use crate::account::Account;
 use crate::credential::{Credential, CredentialName};
 use crate::trusted_file::{Reason, Untrusted};
@@ -140,6 +140,41 @@ impl CredentialFile {
         self.records
             .retain(|record| !record.credential().is_some_and(|it| same_key(it, &removed)));
         Some(removed)
+    }
+
+    /// Gives a credential another name. Nothing else changes, not even which
+    /// records count: one that is set aside for its twin's name would be read
+    /// once that name was gone.
+    pub fn rename(
+        &mut self,
+        name: &CredentialName,
+        new_name: &CredentialName,
+    ) -> Result<Credential, CannotRename> {
+        let renamed = self.credentials().find(|it| it.name == *name);
+        let renamed = renamed.ok_or(CannotRename::Unknown)?.clone();
+        let mut others = self
+            .records
+            .iter()
+            .filter(|it| it.counts() != Some(&renamed));
+        let with_the_new_name = others.clone().filter_map(Record::credential);
+        if name == new_name || with_the_new_name.into_iter().any(|it| it.name == *new_name) {
+            return Err(CannotRename::Taken);
+        }
+        if others.any(|it| it.credential().is_some_and(|it| same_key(it, &renamed))) {
+            return Err(CannotRename::HasATwin);
+        }
+        for record in &mut self.records {
+            if record.counts() == Some(&renamed) {
+                record.rename(new_name).map_err(CannotRename::NotWritten)?;
+            }
+        }
+        if self.to_text().len() > Self::LONGEST {
+            return Err(CannotRename::TooLong);
+        }
+        Ok(Credential {
+            name: new_name.clone(),
+            ..renamed
+        })
     }
 
     /// Whether there is no record left, not even a faulty one.
@@ -284,6 +319,64 @@ mod tests {
         file.remove(&name("blue key")).unwrap();
         let left = format!("{HEAD}\n# the red one\n{}", record("red key", 2));
         assert_eq!(file.to_text(), left);
+    }
+
+    #[test]
+    fn a_renamed_key_is_the_same_key_under_another_name() {
+        let blue = record("blue key", 1).replace("synced", "# lent to bob\nsynced");
+        let text = format!("{HEAD}{blue}{}", record("red key", 2));
+        let mut file = parse(&text).unwrap();
+        let renamed = file.rename(&name("blue key"), &name("Bob's")).unwrap();
+        assert_eq!(renamed, credential("Bob's", 1));
+        let again = parse(&file.to_text()).unwrap();
+        assert_eq!(
+            (names(&again), faults(&again)),
+            (vec!["Bob's", "red key"], vec![])
+        );
+        assert!(again.to_text().contains("\n# lent to bob\n"));
+
+        file.rename(&name("Bob's"), &name("blue key")).unwrap();
+        assert_eq!(file.to_text(), text, "and back again");
+    }
+
+    #[test]
+    fn a_name_is_given_to_one_key_and_only_where_none_has_it() {
+        let faulty = record("grey key", 1);
+        let text = format!(
+            "{HEAD}{}{}{faulty}",
+            record("blue key", 1),
+            record("red key", 2)
+        );
+        let mut file = parse(&text).unwrap();
+        let rename = |file: &mut CredentialFile, from: &str, to: &str| {
+            file.rename(&name(from), &name(to)).unwrap_err()
+        };
+        assert_eq!(rename(&mut file, "green key", "x"), CannotRename::Unknown);
+        // what is set aside is nobody's to rename, and its name not free
+        assert_eq!(rename(&mut file, "grey key", "x"), CannotRename::Unknown);
+        for taken in ["red key", "blue key", "grey key"] {
+            assert_eq!(rename(&mut file, "blue key", taken), CannotRename::Taken);
+        }
+        assert_eq!(file.to_text(), text);
+    }
+
+    #[test]
+    fn no_record_comes_to_count_because_its_twin_is_renamed() {
+        let text = format!("{HEAD}{}{}", record("blue key", 1), record("blue key", 2));
+        let mut file = parse(&text).unwrap();
+        let refused = file.rename(&name("blue key"), &name("red key"));
+        assert_eq!(refused, Err(CannotRename::HasATwin));
+        assert_eq!(file.to_text(), text);
+    }
+
+    #[test]
+    fn a_new_name_that_does_not_fit_is_refused() {
+        let room = CredentialFile::LONGEST - HEAD.len() - record("a", 1).len();
+        let text = format!("{HEAD}{}{}", record("a", 1), "#".repeat(room));
+        let mut file = parse(&text).unwrap();
+        let refused = file.clone().rename(&name("a"), &name("ab"));
+        assert_eq!(refused, Err(CannotRename::TooLong));
+        file.rename(&name("a"), &name("b")).unwrap();
     }
 
     #[test]

@@ -98,6 +98,26 @@ impl Record {
         }
     }
 
+    /// The same record under another name. What somebody wrote into it by hand
+    /// stays, where its name stands on a line of its own.
+    pub(super) fn rename(&mut self, name: &CredentialName) -> Result<(), CannotAdd> {
+        let Some(credential) = &self.credential else {
+            return Ok(());
+        };
+        let wanted = Credential {
+            name: name.clone(),
+            ..credential.clone()
+        };
+        let text = with_name(&self.text, name);
+        if read_credential(&text).is_ok_and(|read| read == wanted) {
+            self.text = text;
+            self.credential = Some(wanted);
+        } else {
+            *self = Self::write(wanted)?;
+        }
+        Ok(())
+    }
+
     /// Makes a record that can be read a faulty one.
     pub(super) fn set_aside(&mut self, path: &Path, reason: String) {
         self.fault = Some(FaultyRecord {
@@ -307,6 +327,37 @@ fn write_credential(credential: &Credential) -> Result<String, InvalidPublicKey>
         format!("enrolled = {}\n", string(enrolled)),
     ]
     .join("\n"))
+}
+
+/// `text` with this in the line that gives the name.
+fn with_name(text: &str, name: &CredentialName) -> String {
+    let is_the_name = |line: &str| {
+        let value = line.trim_start().strip_prefix("name");
+        value.is_some_and(|value| value.trim_start().starts_with('='))
+    };
+    let with_name = |line: &str| {
+        if is_the_name(line) {
+            format!("name = {}\n", toml::Value::from(name.as_str()))
+        } else {
+            line.to_owned()
+        }
+    };
+    text.split_inclusive('\n').map(with_name).collect()
+}
+
+/// Why a credential was not renamed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CannotRename {
+    /// There is none of that name.
+    Unknown,
+    /// Some record has the new name already, maybe the very same.
+    Taken,
+    /// A record that is set aside has the same name or id, and would count then.
+    HasATwin,
+    /// The file would be too long.
+    TooLong,
+    /// The record could not be written.
+    NotWritten(CannotAdd),
 }
 
 /// Why a credential was not added.

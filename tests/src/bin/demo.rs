@@ -94,7 +94,19 @@ impl Demo {
         passkey.type_line(ALICE_PASSWORD);
         passkey.wait_for("for alice? [y/N]");
         passkey.type_line("y");
-        show("  | ", || passkey.has_ended(), || passkey.printed());
+        let offer = "Enrol a second key now? [y/N] ";
+        let offered = || passkey.has_ended() || passkey.printed().ends_with(offer);
+        show("  | ", offered, || passkey.printed());
+        let shown = passkey.printed().len();
+        passkey.type_line("n");
+        let rest = || {
+            passkey
+                .printed()
+                .get(shown..)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        show("  | ", || passkey.has_ended(), rest);
         let enrolled = passkey.finish().success();
         self.expect(enrolled, "the key is enrolled");
     }

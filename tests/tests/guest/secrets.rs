@@ -20,7 +20,7 @@ fn each_protocol() -> [(Machine, Liar); 2] {
         let machine = Machine::that_forgets_nothing();
         machine.policy("timeout = 2\n");
         let _port = machine.plug_in_cable(liar.name(), liar.power_on());
-        let command = ["enroll", "--user", "alice", "--name", "it"];
+        let command = ["enroll", "--no-spare", "--user", "alice", "--name", "it"];
         let mut enroll = machine.passkey(command).on_a_terminal().start();
         enroll.wait_for("[y/N] ");
         enroll.type_line("y");

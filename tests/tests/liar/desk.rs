@@ -60,7 +60,7 @@ impl Desk {
         self.enroll("new", lie).expect_success();
         let file = self.machine.read(ALICE_FILE).unwrap();
         assert!(file.contains("\"new\""), "{fault}");
-        let remove = ["remove", "--user", "alice", "new"];
+        let remove = ["remove", "--last", "--user", "alice", "new"];
         self.machine.passkey(remove).output().expect_success();
     }
 }

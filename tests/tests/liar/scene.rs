@@ -135,7 +135,7 @@ impl Scene {
     }
 
     fn enroll(&self, user: &str, name: &str, algorithm: &str) {
-        let mut command = vec!["enroll", "--user", user, "--name", name];
+        let mut command = vec!["enroll", "--no-spare", "--user", user, "--name", name];
         command.extend(["--algorithm", algorithm]);
         if self.by_credential == Demand::Touch {
             command.push("--touch-only");
