@@ -11,7 +11,7 @@
 
 use std::time::SystemTime;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use ssh_key::{HashAlg, SshSig};
 use time::OffsetDateTime;
@@ -26,7 +26,7 @@ pub(crate) const MESSAGE_HASH: HashAlg = HashAlg::Sha512;
 
 /// What is asked of the person, by whom: the part of the message that a
 /// program fills in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The PAM service, or the program's own name: `sudo`, `passkey test`.
     pub service: String,

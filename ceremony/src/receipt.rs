@@ -2,7 +2,11 @@
 //! `ssh-keygen -Y verify` can judge.
 #![forbid(unsafe_code)]
 
-use serde::Serialize;
+mod verification;
+
+pub use verification::{Approved, Claim, Unsound, allowed_signer};
+
+use serde::{Deserialize, Serialize};
 use ssh_key::encoding::Encode;
 use ssh_key::{Algorithm, LineEnding, Mpint, SshSig};
 
@@ -11,7 +15,8 @@ use crate::challenge::{Challenge, MESSAGE_HASH, NAMESPACE};
 use crate::public_key::Signature;
 
 /// An approval that anybody with the public key can check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Receipt {
     /// The name of the key that signed.
     pub key: String,
@@ -84,16 +89,18 @@ impl std::fmt::Display for NotRepresentable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assertion::{self, Candidate, Expectation};
+    use crate::authenticator_data::Flags;
     use crate::challenge::Request;
-    use crate::credential::UserVerification;
-    use crate::policy::{CounterRule, SyncedCredentials};
     use crate::public_key::Algorithm as KeyAlgorithm;
     use crate::test_key::TestKey;
 
-    /// A receipt of an honest approval, and the public key it should verify with.
-    fn receipt(algorithm: KeyAlgorithm) -> (Receipt, ssh_key::PublicKey) {
-        let key = TestKey::new(algorithm, 3);
+    /// A receipt of a touch of `key`.
+    pub(super) fn receipt_of(key: &TestKey) -> Receipt {
+        signed_with(key, 0x01)
+    }
+
+    /// A receipt over these flags, whatever a login would say to them.
+    pub(super) fn signed_with(key: &TestKey, flags: u8) -> Receipt {
         let credential = key.credential();
         let challenge = Challenge::new(&Request {
             service: "sudo".into(),
@@ -104,21 +111,26 @@ mod tests {
         })
         .unwrap();
         let hash = challenge.client_data_hash();
-        let asked = [Candidate {
+        let answer = key.assert(&key.data(flags, 9), &hash);
+        let signed = [&answer.authenticator_data[..], &hash].concat();
+        let verified = Verified {
             credential: &credential,
-            stored_counter: None,
-        }];
-        let expectation = Expectation {
-            asked: &asked,
-            client_data_hash: hash,
-            user_verification: UserVerification::Discouraged,
-            synced: SyncedCredentials::Allow,
-            counter: CounterRule::Warn,
+            flags: Flags(flags),
+            sign_count: 9,
+            signature: credential
+                .public_key
+                .verify(&signed, &answer.signature)
+                .unwrap(),
+            clone_alarm: None,
         };
-        let answer = key.assert(&key.data(0x01, 9), &hash);
-        let verified = assertion::verify(&answer, &expectation).unwrap();
+        Receipt::new(challenge, &verified).unwrap()
+    }
+
+    /// A receipt of an honest approval, and the public key it should verify with.
+    fn receipt(algorithm: KeyAlgorithm) -> (Receipt, ssh_key::PublicKey) {
+        let key = TestKey::new(algorithm, 3);
         let public_key = key.public_key().key_data().unwrap().into();
-        (Receipt::new(challenge, &verified).unwrap(), public_key)
+        (receipt_of(&key), public_key)
     }
 
     // That stock ssh-keygen accepts it is shown by the bench for every login.

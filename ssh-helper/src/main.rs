@@ -12,6 +12,7 @@ mod account_password;
 mod cli;
 mod enroll;
 mod entry;
+mod export;
 mod failure;
 mod ink;
 mod key_name;
@@ -20,6 +21,7 @@ mod login;
 mod machine;
 mod person_behind;
 mod proof;
+mod receipt;
 mod registering;
 mod remove;
 mod rename;
@@ -40,7 +42,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use zeroizing_alloc::ZeroAlloc;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, Export, Receipt};
 use failure::Failure;
 use screen::Screen;
 
@@ -82,6 +84,8 @@ fn run(command: &Command, screen: &mut Screen) -> Result<Conclusion, Failure> {
         Command::Rename(wanted) => rename::rename(wanted, screen),
         Command::Remove(wanted) => remove::remove(wanted, screen),
         Command::Test(wanted) => test::test(wanted, screen),
+        Command::Receipt(Receipt::Verify(wanted)) => receipt::verify(wanted, screen),
+        Command::Export(Export::AllowedSigners(wanted)) => export::allowed_signers(wanted, screen),
     }
     .map(|()| Conclusion::Done)
 }
