@@ -1,5 +1,8 @@
-//! The command line: the one definition from which help grows.
+//! The command line: the one definition from which help, man pages and
+//! completions grow.
 #![forbid(unsafe_code)]
+
+pub(crate) mod manual;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,7 +19,7 @@ use crate::key_name;
 /// A key signs a fresh challenge for every login; this machine keeps only
 /// public keys, in /etc/pam-passkey/users/.
 #[derive(Debug, Parser)]
-#[command(name = "passkey", version)]
+#[command(name = "passkey", version, after_long_help = manual::after_help())]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -56,6 +59,9 @@ pub(crate) enum Command {
     /// Print keys for other programs.
     #[command(subcommand)]
     Export(Export),
+    Completions(manual::Completions),
+    #[command(hide = true)]
+    Manual(manual::Manual),
 }
 
 /// Enrol a security key for your account (run it with sudo).

@@ -42,6 +42,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use zeroizing_alloc::ZeroAlloc;
 
+use cli::manual::{self, Manual};
 use cli::{Cli, Command, Export, Receipt};
 use failure::Failure;
 use screen::Screen;
@@ -86,6 +87,18 @@ fn run(command: &Command, screen: &mut Screen) -> Result<Conclusion, Failure> {
         Command::Test(wanted) => test::test(wanted, screen),
         Command::Receipt(Receipt::Verify(wanted)) => receipt::verify(wanted, screen),
         Command::Export(Export::AllowedSigners(wanted)) => export::allowed_signers(wanted, screen),
+        Command::Completions(wanted) => screen.result(&manual::completions(wanted.shell)),
+        Command::Manual(wanted) => write_manual(wanted, screen),
     }
     .map(|()| Conclusion::Done)
+}
+
+fn write_manual(wanted: &Manual, screen: &mut Screen) -> Result<(), Failure> {
+    let pages = manual::write_pages(&wanted.directory).map_err(|problem| {
+        Failure::new(
+            format!("no pages in {}: {problem}", wanted.directory.display()),
+            "name a directory that exists, and in which you may write",
+        )
+    })?;
+    pages.iter().try_for_each(|page| screen.result(page))
 }
