@@ -67,7 +67,7 @@ fuzz: prerequisites
 
 # libFuzzer is C++.
 check: prerequisites $(CARGO_DENY)
-	@.ci/prerequisites shellcheck g++
+	@.ci/prerequisites shellcheck g++ groff-base
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -75,6 +75,7 @@ check: prerequisites $(CARGO_DENY)
 	FUZZ_TARGET=names cargo clippy $(FUZZ) --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 	shellcheck $(SHELL_FILES)
+	groff -man -Tutf8 -ww -z packaging/man/*
 	$(CARGO_DENY) --locked check bans licenses sources
 	.ci/advisories $(CARGO_DENY)
 	@twice=$$(cargo tree --locked -p pam-passkey -e normal,no-proc-macro --duplicates 2>/dev/null); \
