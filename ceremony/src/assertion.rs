@@ -12,6 +12,8 @@ use crate::authenticator_data::{AuthenticatorData, Flags, Malformed};
 use crate::credential::{Credential, UserVerification};
 use crate::policy::{CounterRule, SyncedCredentials};
 use crate::public_key::Signature;
+use crate::sentence;
+use crate::sentence::{Sentence, Spoken};
 
 /// An assertion as the authenticator gave it (CTAP 2.1 §6.2.3), the signed
 /// bytes as they arrived.
@@ -222,34 +224,46 @@ pub enum Refusal {
 
 impl std::error::Error for Refusal {}
 
+impl Spoken for Refusal {
+    fn sentence(&self) -> Sentence {
+        match self {
+            Self::OtherCredential => sentence!("it answered for a credential nobody asked for"),
+            Self::NoCredentialId => sentence!("it does not say which credential answered"),
+            Self::Malformed(problem) => problem.sentence(),
+            Self::Unasked => sentence!("it sent data nobody asked for"),
+            Self::OtherRelyingParty => sentence!("the answer is for another relying party"),
+            Self::NobodyPresent => sentence!("nobody touched it"),
+            Self::NotVerified => sentence!("it did not verify the person"),
+            Self::BackupFlagsChanged => {
+                sentence!("its backup flags differ from those at enrolment")
+            }
+            Self::Synced => sentence!("its credential can be copied, which policy refuses"),
+            Self::BadSignature => sentence!("the signature does not verify"),
+            Self::Cloned(alarm) => alarm.sentence(),
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OtherCredential => write!(f, "it answered for a credential nobody asked for"),
-            Self::NoCredentialId => write!(f, "it does not say which credential answered"),
-            Self::Malformed(problem) => problem.fmt(f),
-            Self::Unasked => write!(f, "it sent data nobody asked for"),
-            Self::OtherRelyingParty => write!(f, "the answer is for another relying party"),
-            Self::NobodyPresent => write!(f, "nobody touched it"),
-            Self::NotVerified => write!(f, "it did not verify the person"),
-            Self::BackupFlagsChanged => {
-                write!(f, "its backup flags differ from those at enrolment")
-            }
-            Self::Synced => write!(f, "its credential can be copied, which policy refuses"),
-            Self::BadSignature => write!(f, "the signature does not verify"),
-            Self::Cloned(alarm) => alarm.fmt(f),
-        }
+        self.sentence().fmt(f)
+    }
+}
+
+impl Spoken for CloneAlarm {
+    fn sentence(&self) -> Sentence {
+        sentence!(
+            "its signature counter is {received} where more than {stored} was expected: \
+             a copy of this key may be in use",
+            received = self.received,
+            stored = self.stored,
+        )
     }
 }
 
 impl fmt::Display for CloneAlarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "its signature counter is {} where more than {} was expected: \
-             a copy of this key may be in use",
-            self.received, self.stored
-        )
+        self.sentence().fmt(f)
     }
 }
 

@@ -7,6 +7,8 @@ use minicbor::Decoder;
 use crate::credential::{Aaguid, CredentialId};
 use crate::public_key::{Algorithm, InvalidPublicKey, PublicKey};
 use crate::relying_party::RelyingPartyId;
+use crate::sentence;
+use crate::sentence::{Sentence, Spoken};
 
 /// The flags byte (WebAuthn §6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,21 +205,27 @@ pub enum Malformed {
 
 impl std::error::Error for Malformed {}
 
-impl std::fmt::Display for Malformed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Spoken for Malformed {
+    fn sentence(&self) -> Sentence {
         match self {
-            Self::TooShort => write!(f, "authenticator data is shorter than its flags say"),
-            Self::LeftOver(bytes) => write!(
-                f,
-                "authenticator data is {bytes} bytes longer than its flags say"
+            Self::TooShort => sentence!("authenticator data is shorter than its flags say"),
+            Self::LeftOver(bytes) => sentence!(
+                "authenticator data is {bytes} bytes longer than its flags say",
+                bytes
             ),
             Self::CredentialId(length) => {
-                write!(f, "a credential id of {length} bytes is impossible")
+                sentence!("a credential id of {length} bytes is impossible", length)
             }
-            Self::PublicKey => write!(f, "the credential's public key is neither ES256 nor EdDSA"),
-            Self::Point(problem) => problem.fmt(f),
-            Self::Extensions => write!(f, "extension data is not a CBOR map"),
+            Self::PublicKey => sentence!("the credential's public key is neither ES256 nor EdDSA"),
+            Self::Point(problem) => problem.sentence(),
+            Self::Extensions => sentence!("extension data is not a CBOR map"),
         }
+    }
+}
+
+impl std::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.sentence().fmt(f)
     }
 }
 

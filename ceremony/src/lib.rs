@@ -26,6 +26,7 @@ pub mod public_key;
 pub mod receipt;
 pub mod registration;
 pub mod relying_party;
+pub mod sentence;
 pub mod signature_counter;
 pub mod trusted_file;
 

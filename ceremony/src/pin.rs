@@ -7,6 +7,9 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::sentence;
+use crate::sentence::{Sentence, Spoken};
+
 /// A PIN as a person typed it: wiped when dropped, and consumed by the one call
 /// that uses it.
 pub struct Pin(Zeroizing<Vec<u8>>);
@@ -63,13 +66,21 @@ pub enum NotAPin {
 
 impl std::error::Error for NotAPin {}
 
+impl Spoken for NotAPin {
+    fn sentence(&self) -> Sentence {
+        match self {
+            Self::TooShort(shortest) => {
+                sentence!("the PIN has at least {shortest} characters", shortest)
+            }
+            Self::TooLong => sentence!("a PIN has at most {longest} bytes", longest = Pin::LONGEST),
+            Self::NotText => sentence!("a PIN is text in UTF-8"),
+        }
+    }
+}
+
 impl fmt::Display for NotAPin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooShort(shortest) => write!(f, "the PIN has at least {shortest} characters"),
-            Self::TooLong => write!(f, "a PIN has at most {} bytes", Pin::LONGEST),
-            Self::NotText => write!(f, "a PIN is text in UTF-8"),
-        }
+        self.sentence().fmt(f)
     }
 }
 

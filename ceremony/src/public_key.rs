@@ -12,6 +12,8 @@ use ssh_key::HashAlg;
 use ssh_key::public::{EcdsaPublicKey, Ed25519PublicKey, KeyData, SkEcdsaSha2NistP256, SkEd25519};
 
 use crate::relying_party::{InvalidRelyingPartyId, RelyingPartyId};
+use crate::sentence;
+use crate::sentence::{Sentence, Spoken};
 
 /// The signature algorithms we verify, by their COSE numbers (RFC 9053 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,19 +242,25 @@ impl From<InvalidRelyingPartyId> for InvalidPublicKey {
 
 impl std::error::Error for InvalidPublicKey {}
 
+impl Spoken for InvalidPublicKey {
+    fn sentence(&self) -> Sentence {
+        match self {
+            Self::NotOpenSsh(problem) => sentence!("not an OpenSSH public key: {problem}", problem),
+            Self::NotSecurityKey(kind) => sentence!(
+                "a {kind} key is not held by a security key; \
+                 expected sk-ecdsa-sha2-nistp256@openssh.com or sk-ssh-ed25519@openssh.com",
+                kind
+            ),
+            Self::NotOnCurve => sentence!("the public key is not a point on its curve"),
+            Self::LowOrder => sentence!("the public key is a point of low order"),
+            Self::RelyingParty(problem) => Sentence::foreign(problem.to_string()),
+        }
+    }
+}
+
 impl fmt::Display for InvalidPublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotOpenSsh(problem) => write!(f, "not an OpenSSH public key: {problem}"),
-            Self::NotSecurityKey(kind) => write!(
-                f,
-                "a {kind} key is not held by a security key; \
-                 expected sk-ecdsa-sha2-nistp256@openssh.com or sk-ssh-ed25519@openssh.com"
-            ),
-            Self::NotOnCurve => write!(f, "the public key is not a point on its curve"),
-            Self::LowOrder => write!(f, "the public key is a point of low order"),
-            Self::RelyingParty(problem) => problem.fmt(f),
-        }
+        self.sentence().fmt(f)
     }
 }
 

@@ -11,6 +11,8 @@ use crate::authenticator::hidraw::FoundKey;
 use crate::authenticator::race::{Lost, Out, Waited};
 use crate::authenticator::verification::CannotVerify;
 use crate::credential::CredentialName;
+use crate::sentence;
+use crate::sentence::{Sentence, Spoken};
 
 /// Why one key is out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,20 +55,26 @@ impl From<Status> for KeyRefusal {
 
 impl std::error::Error for KeyRefusal {}
 
+impl Spoken for KeyRefusal {
+    fn sentence(&self) -> Sentence {
+        match self {
+            Self::NoCredential => Status::NoCredentials.sentence(),
+            Self::Denied => Status::OperationDenied.sentence(),
+            Self::TimedOut => Status::UserActionTimeout.sentence(),
+            Self::OnlyU2f => Fault::OnlyU2f.sentence(),
+            Self::Unproven => sentence!("it wants its PIN before it shows that it is enrolled"),
+            Self::CannotVerify(_, why) => why.sentence(),
+            Self::Failed(status) => status.sentence(),
+            Self::Malformed(problem) => problem.sentence(),
+            Self::Invalid(refusal) => refusal.sentence(),
+            Self::NoRandomness => sentence!("the kernel gave no random bytes to probe it with"),
+        }
+    }
+}
+
 impl fmt::Display for KeyRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoCredential => Status::NoCredentials.fmt(f),
-            Self::Denied => Status::OperationDenied.fmt(f),
-            Self::TimedOut => Status::UserActionTimeout.fmt(f),
-            Self::OnlyU2f => Fault::OnlyU2f.fmt(f),
-            Self::Unproven => write!(f, "it wants its PIN before it shows that it is enrolled"),
-            Self::CannotVerify(_, why) => why.fmt(f),
-            Self::Failed(status) => status.fmt(f),
-            Self::Malformed(problem) => problem.fmt(f),
-            Self::Invalid(refusal) => refusal.fmt(f),
-            Self::NoRandomness => write!(f, "the kernel gave no random bytes to probe it with"),
-        }
+        self.sentence().fmt(f)
     }
 }
 
@@ -104,7 +112,7 @@ pub enum Refused {
     /// An assertion was not accepted.
     Invalid(FoundKey, assertion::Refusal),
     /// The key failed, in its own words.
-    Faulty(FoundKey, String),
+    Faulty(FoundKey, Sentence),
     /// A signal asks this process to stop.
     Interrupted,
     /// The operating system refused what the ceremony needs.
@@ -143,7 +151,7 @@ impl Refused {
             // No fault of the key's.
             Out::Dropped(why @ KeyRefusal::NoRandomness) => Self::System(why.to_string()),
             other => {
-                let why = other.to_string();
+                let why = other.sentence();
                 Self::Faulty(key, why)
             }
         }

@@ -9,6 +9,9 @@
 
 use std::fmt;
 
+use crate::sentence;
+use crate::sentence::{Sentence, Spoken};
+
 /// One HID report. The specification allows other sizes; every FIDO device on
 /// full-speed USB uses 64 (§11.2.2), and the framing below counts on it.
 pub type Packet = [u8; 64];
@@ -320,28 +323,42 @@ pub enum Fault {
 
 impl std::error::Error for Fault {}
 
+impl Spoken for Fault {
+    fn sentence(&self) -> Sentence {
+        match self {
+            Self::Short => sentence!("it sent a packet too short for its header"),
+            Self::Length(length) => sentence!("it announced an impossible {length} bytes", length),
+            Self::ReservedChannel => sentence!("it granted a reserved channel"),
+            Self::OnlyU2f => sentence!("it speaks only U2F, not FIDO2"),
+            Self::Command(command) => {
+                let command = format!("0x{command:02x}");
+                sentence!("it answered with command {command}", command)
+            }
+            Self::Sequence { expected, received } => sentence!(
+                "it sent packet {received} of a message where {expected} was due",
+                received,
+                expected
+            ),
+            Self::Interleaved => sentence!("it mixed up two messages"),
+            Self::Reported(code) => {
+                let code = format!("0x{code:02x}");
+                sentence!("it reported CTAPHID error {code}", code)
+            }
+            Self::TooLarge(length) => sentence!(
+                "a message of {length} bytes is larger than the {largest} that fit",
+                length,
+                largest = LARGEST_MESSAGE
+            ),
+            Self::Slow => sentence!("it is too slow to take a request"),
+            Self::Silent => sentence!("it does not answer"),
+            Self::NotIdle => sentence!("a second request was made before the first was answered"),
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Short => write!(f, "it sent a packet too short for its header"),
-            Self::Length(length) => write!(f, "it announced an impossible {length} bytes"),
-            Self::ReservedChannel => write!(f, "it granted a reserved channel"),
-            Self::OnlyU2f => write!(f, "it speaks only U2F, not FIDO2"),
-            Self::Command(command) => write!(f, "it answered with command 0x{command:02x}"),
-            Self::Sequence { expected, received } => write!(
-                f,
-                "it sent packet {received} of a message where {expected} was due"
-            ),
-            Self::Interleaved => write!(f, "it mixed up two messages"),
-            Self::Reported(code) => write!(f, "it reported CTAPHID error 0x{code:02x}"),
-            Self::TooLarge(length) => write!(
-                f,
-                "a message of {length} bytes is larger than the {LARGEST_MESSAGE} that fit"
-            ),
-            Self::Slow => write!(f, "it is too slow to take a request"),
-            Self::Silent => write!(f, "it does not answer"),
-            Self::NotIdle => write!(f, "a second request was made before the first was answered"),
-        }
+        self.sentence().fmt(f)
     }
 }
 

@@ -19,6 +19,8 @@ use nix::sys::stat::{fstat, major, minor};
 
 use super::ctaphid::Packet;
 use crate::credential::printable;
+use crate::sentence;
+use crate::sentence::{Sentence, Spoken};
 
 /// Where the kernel lists hidraw devices.
 const CLASS: &str = "/sys/class/hidraw";
@@ -41,16 +43,22 @@ pub struct FoundKey {
     device: String,
 }
 
-impl fmt::Display for FoundKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let node = self.node.display();
+impl Spoken for FoundKey {
+    fn sentence(&self) -> Sentence {
+        let node = self.node.display().to_string();
         if self.product.is_empty() {
-            write!(f, "{node}")
+            Sentence::foreign(node)
         } else {
             // Quoted: a product string is the device's own word, and `printable`
             // leaves no quote in it.
-            write!(f, "\"{}\" ({node})", self.product)
+            sentence!("\"{product}\" ({node})", product = &self.product, node)
         }
+    }
+}
+
+impl fmt::Display for FoundKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.sentence().fmt(f)
     }
 }
 
@@ -192,14 +200,22 @@ pub enum CannotOpen {
 
 impl std::error::Error for CannotOpen {}
 
+impl Spoken for CannotOpen {
+    fn sentence(&self) -> Sentence {
+        match self {
+            Self::NoAccess => sentence!("this process may not open it"),
+            Self::Gone => sentence!("it was unplugged"),
+            Self::AnotherDevice => sentence!("its node belongs to another device"),
+            Self::Io(number) => {
+                Sentence::foreign(io::Error::from_raw_os_error(*number).to_string())
+            }
+        }
+    }
+}
+
 impl fmt::Display for CannotOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoAccess => write!(f, "this process may not open it"),
-            Self::Gone => write!(f, "it was unplugged"),
-            Self::AnotherDevice => write!(f, "its node belongs to another device"),
-            Self::Io(number) => write!(f, "{}", io::Error::from_raw_os_error(*number)),
-        }
+        self.sentence().fmt(f)
     }
 }
 

@@ -22,6 +22,7 @@ use super::hidraw::{self, CannotOpen, FoundKey, Watch};
 use super::interaction::{Interaction, NoPin, Notice, PinQuestion};
 use super::interruption::Interruption;
 use crate::credential::CredentialName;
+use crate::sentence::{Sentence, Spoken};
 
 /// How long a key that is ready for its PIN waits for others that are still at
 /// work. One that hangs must not keep the others.
@@ -97,6 +98,16 @@ impl<D: std::fmt::Display> std::fmt::Display for Out<D> {
             Self::Dropped(why) => why.fmt(f),
             Self::Fault(fault) => fault.fmt(f),
             Self::NotOpened(why) => why.fmt(f),
+        }
+    }
+}
+
+impl<D: Spoken> Spoken for Out<D> {
+    fn sentence(&self) -> Sentence {
+        match self {
+            Self::Dropped(why) => why.sentence(),
+            Self::Fault(fault) => fault.sentence(),
+            Self::NotOpened(why) => why.sentence(),
         }
     }
 }

@@ -20,6 +20,8 @@ use crate::credential::CredentialName;
 use crate::pin::Pin;
 use crate::public_key::Algorithm;
 use crate::relying_party::RelyingPartyId;
+use crate::sentence;
+use crate::sentence::{Sentence, Spoken};
 
 /// How often a finger that was not recognised may try again. A key has a limit
 /// of its own, and blocks itself; this one is for keys that do not.
@@ -495,26 +497,32 @@ impl From<NoSecret> for CannotVerify {
 
 impl std::error::Error for CannotVerify {}
 
-impl fmt::Display for CannotVerify {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Spoken for CannotVerify {
+    fn sentence(&self) -> Sentence {
         match self {
-            Self::NothingSetUp => write!(f, "it has neither a PIN nor a fingerprint set up"),
-            Self::BuiltInBlocked => write!(f, "it did not recognise its person, and has no PIN"),
-            Self::NoPin(NoPin::NotGiven) => write!(f, "its PIN was not given"),
+            Self::NothingSetUp => sentence!("it has neither a PIN nor a fingerprint set up"),
+            Self::BuiltInBlocked => sentence!("it did not recognise its person, and has no PIN"),
+            Self::NoPin(NoPin::NotGiven) => sentence!("its PIN was not given"),
             Self::NoPin(NoPin::NotAsked) => {
-                write!(f, "it wants its PIN before it shows that it is enrolled")
+                sentence!("it wants its PIN before it shows that it is enrolled")
             }
             Self::NoPin(NoPin::UsedUp { .. }) => {
-                write!(f, "no further PIN may be tried in this login")
+                sentence!("no further PIN may be tried in this login")
             }
-            Self::LastTry { .. } => write!(f, "its PIN has one try left, which is not risked here"),
-            Self::PinAuthBlocked => write!(f, "too many wrong PINs in a row"),
-            Self::PinBlocked => write!(f, "all tries of its PIN are used up"),
-            Self::PinChangeForced => write!(f, "its PIN must be changed first"),
-            Self::Refused(status) => status.fmt(f),
-            Self::Malformed(problem) => problem.fmt(f),
-            Self::Faulty(why) => f.write_str(why),
+            Self::LastTry { .. } => sentence!("its PIN has one try left, which is not risked here"),
+            Self::PinAuthBlocked => sentence!("too many wrong PINs in a row"),
+            Self::PinBlocked => sentence!("all tries of its PIN are used up"),
+            Self::PinChangeForced => sentence!("its PIN must be changed first"),
+            Self::Refused(status) => status.sentence(),
+            Self::Malformed(problem) => problem.sentence(),
+            Self::Faulty(why) => Sentence::plain(why),
         }
+    }
+}
+
+impl fmt::Display for CannotVerify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.sentence().fmt(f)
     }
 }
 

@@ -6,6 +6,8 @@ use minicbor::Decoder;
 use minicbor::encode::{self, Encoder};
 
 use crate::authenticator::client_pin::PinUvAuthParam;
+use crate::sentence;
+use crate::sentence::{Sentence, Spoken};
 
 /// The largest message every CTAP2 key takes (CTAP 2.1 §6.4, maxMsgSize: 1024
 /// where not given).
@@ -29,9 +31,18 @@ pub struct Malformed(
 
 impl std::error::Error for Malformed {}
 
+impl Spoken for Malformed {
+    fn sentence(&self) -> Sentence {
+        sentence!(
+            "its answer is malformed: {problem}",
+            problem = Sentence::plain(self.0)
+        )
+    }
+}
+
 impl std::fmt::Display for Malformed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "its answer is malformed: {}", self.0)
+        self.sentence().fmt(f)
     }
 }
 

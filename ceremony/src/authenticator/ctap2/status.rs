@@ -3,6 +3,9 @@
 
 use std::fmt;
 
+use crate::sentence;
+use crate::sentence::{Sentence, Spoken};
+
 macro_rules! statuses {
     ($($code:literal $name:ident $text:literal)*) => {
         /// What an authenticator answers when it does not do what was asked.
@@ -32,12 +35,14 @@ macro_rules! statuses {
             }
         }
 
-        impl fmt::Display for Status {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self {
-                    $(Self::$name => write!(f, concat!($text, " (CTAP status 0x{:02x})"), $code),)*
-                    Self::Unknown(code) => write!(f, "an error of its own (CTAP status 0x{code:02x})"),
-                }
+        impl Spoken for Status {
+            fn sentence(&self) -> Sentence {
+                let said = match self {
+                    $(Self::$name => sentence!($text),)*
+                    Self::Unknown(_) => sentence!("an error of its own"),
+                };
+                let code = format!("0x{:02x}", self.code());
+                sentence!("{said} (CTAP status {code})", said, code)
             }
         }
 
@@ -92,6 +97,12 @@ statuses! {
     0x3f UvInvalid "the fingerprint did not match"
     0x40 UnauthorizedPermission "the PIN's permission does not cover that"
     0x7f Other "an unspecified error"
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.sentence().fmt(f)
+    }
 }
 
 impl std::error::Error for Status {}
