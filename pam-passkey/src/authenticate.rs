@@ -26,12 +26,14 @@ use pam::items::{RHost, Service, Tty};
 use pam::module::PamHandle;
 
 use crate::counting::Counting;
+use crate::language::Language;
 use crate::log::Log;
 use crate::pin_tries::PinTries;
 use crate::prompt::{self, Prompt};
 use crate::request;
 use crate::session::{self, Session};
 use crate::verdict::{Accepted, Outcome};
+use crate::voice::Voice;
 
 /// `pam_sm_authenticate`: tries, and says what came of it.
 ///
@@ -52,9 +54,10 @@ pub(crate) fn authenticate(pamh: &mut PamHandle, arguments: &[&CStr]) -> PamResu
         rhost: text(pamh.get_item::<RHost<'_>>().ok().flatten().as_deref()),
         tty: text(pamh.get_item::<Tty<'_>>().ok().flatten().as_deref()),
     };
-    let outcome = attempt(&caller, arguments, conversation.as_ref(), tries, &mut log)
-        .unwrap_or_else(|refusal| refusal);
-    outcome.pronounce(&mut log, conversation.as_ref())
+    let voice = Voice::new(conversation.as_ref(), Language::of_environment());
+    let outcome =
+        attempt(&caller, arguments, &voice, tries, &mut log).unwrap_or_else(|refusal| refusal);
+    outcome.pronounce(&mut log, &voice)
 }
 
 /// What libpam says of the program that called it.
@@ -69,7 +72,7 @@ struct Caller {
 fn attempt(
     caller: &Caller,
     arguments: &[&CStr],
-    conversation: Option<&Conv<'_>>,
+    voice: &Voice<'_>,
     tries: Option<&PinTries>,
     log: &mut Log,
 ) -> Result<Outcome, Outcome> {
@@ -106,7 +109,7 @@ fn attempt(
         claims: claims.as_ref(),
         interruption: interruption.as_ref(),
     };
-    let mut prompt = Prompt::new(&request, &credentials, conversation, tries, log);
+    let mut prompt = Prompt::new(&request, &credentials, voice, tries, log);
     let refused = |refused| Outcome::Refused {
         account: account.clone(),
         refused,
@@ -138,7 +141,8 @@ fn claims(request: &Request, log: &mut Log) -> Option<Claims> {
     if !nix::unistd::geteuid().is_root() {
         return None;
     }
-    Claims::open(&prompt::requested(request))
+    // In English, as in the log: who reads it may have another language.
+    Claims::open(&prompt::requested(request).to_string())
         .inspect_err(|problem| {
             log.warning(&format!(
                 "keys are not kept to one login at a time: {problem}"

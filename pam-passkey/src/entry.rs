@@ -20,6 +20,7 @@ use pam::module::{PamHandle, PamHooks};
 use crate::authenticate::authenticate;
 use crate::log::Log;
 use crate::verdict::Outcome;
+use crate::voice::Voice;
 
 /// How much of the stack is wiped. A build whose cipher was made to wipe nothing
 /// left its keys between 4 KiB and this far down.
@@ -60,7 +61,7 @@ fn without_panic(work: impl FnOnce() -> PamResultCode + panic::UnwindSafe) -> Pa
     panic::set_hook(before);
     result.unwrap_or_else(|_| {
         let place = std::mem::take(&mut *WHERE.lock().unwrap_or_else(PoisonError::into_inner));
-        Outcome::Bug { place }.pronounce(&mut Log::open("?"), None)
+        Outcome::Bug { place }.pronounce(&mut Log::open("?"), &Voice::none())
     })
 }
 

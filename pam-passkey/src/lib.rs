@@ -6,6 +6,8 @@
 //!
 //! `libpam → entry → authenticate → ceremony ⇄ prompt → verdict → libpam`
 //!
+//! What a person is told goes through `voice`, in their `language`.
+//!
 //! `authenticate` reads top to bottom; `verdict` is the one place that
 //! turns what happened into a PAM code, a sentence and a log line.
 #![deny(unsafe_code)]
@@ -13,9 +15,11 @@
 mod authenticate;
 mod counting;
 mod entry;
+mod language;
 mod log;
 mod pin_tries;
 mod prompt;
 mod request;
 mod session;
 mod verdict;
+mod voice;

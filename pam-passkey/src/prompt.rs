@@ -6,30 +6,28 @@ use std::time::Duration;
 use ceremony::authenticator::hidraw::FoundKey;
 use ceremony::authenticator::{Gesture, Interaction, NoPin, Notice, PinQuestion};
 use ceremony::challenge::Request;
-use ceremony::credential::Credential;
+use ceremony::credential::{Credential, CredentialName};
 use ceremony::pin::Pin;
-use pam::constants::{PAM_ERROR_MSG, PAM_PROMPT_ECHO_OFF, PAM_TEXT_INFO, PamMessageStyle};
-use pam::conv::Conv;
+use ceremony::sentence;
+use ceremony::sentence::{Sentence, Spoken};
 
 use crate::log::Log;
 use crate::pin_tries::PinTries;
-
-/// The most key names in one sentence.
-const MOST_NAMES: usize = 3;
+use crate::voice::Voice;
 
 /// How often one question is asked when what is typed cannot be a PIN. A host
 /// that answers by itself must come to an end.
 const MOST_QUESTIONS: usize = 3;
 
-/// Speaks through the host's conversation, and logs what only an administrator
-/// needs. Says what is requested once, before anything else.
+/// Speaks to the person, and logs what only an administrator needs. Says what
+/// is requested once, before anything else.
 pub(crate) struct Prompt<'p> {
-    requested: Option<String>,
-    keys: String,
-    /// What was said last of keys that wait, without the seconds: several keys
+    requested: Option<Sentence>,
+    keys: Sentence,
+    /// What was said last of keys that wait, but for the seconds: several keys
     /// may wait for the same thing.
-    waiting: Vec<String>,
-    conversation: Option<&'p Conv<'p>>,
+    waiting: Vec<Sentence>,
+    voice: &'p Voice<'p>,
     tries: Option<&'p PinTries>,
     log: &'p mut Log,
 }
@@ -39,7 +37,7 @@ impl<'p> Prompt<'p> {
     pub(crate) fn new(
         request: &Request,
         credentials: &[&Credential],
-        conversation: Option<&'p Conv<'p>>,
+        voice: &'p Voice<'p>,
         tries: Option<&'p PinTries>,
         log: &'p mut Log,
     ) -> Self {
@@ -47,36 +45,20 @@ impl<'p> Prompt<'p> {
             requested: Some(requested(request)),
             keys: names(credentials),
             waiting: Vec::new(),
-            conversation,
+            voice,
             tries,
             log,
         }
     }
 
-    fn say(&mut self, sentence: &str) {
-        let text = match self.requested.take() {
-            Some(requested) => format!("{requested}\n{sentence}"),
-            None => sentence.to_owned(),
-        };
-        self.send(PAM_TEXT_INFO, &text);
-    }
-
-    fn send(&self, style: PamMessageStyle, text: &str) {
-        if let Some(conversation) = self.conversation {
-            // A host that shows nothing may still have someone at the key.
-            let _ = conversation.send(style, text);
-        }
-    }
-
-    fn say_waiting(&mut self, sentence: String, within: Duration) {
-        if !self.waiting.contains(&sentence) {
-            self.say(&format!("{sentence} ({}).", seconds(within)));
-            self.waiting.push(sentence);
-        }
+    fn say(&mut self, sentence: Sentence) {
+        let mut sentences = Vec::from_iter(self.requested.take());
+        sentences.push(sentence);
+        self.voice.tell(&sentences);
     }
 
     /// What was said of waiting keys no longer stands.
-    fn say_instead(&mut self, sentence: &str) {
+    fn say_instead(&mut self, sentence: Sentence) {
         self.waiting.clear();
         self.say(sentence);
     }
@@ -86,8 +68,11 @@ impl Interaction for Prompt<'_> {
     fn tell(&mut self, notice: &Notice<'_>) {
         match notice {
             Notice::PlugIn { within } => {
-                let sentence = format!("Plug in {} ({}).", self.keys, seconds(*within));
-                self.say_instead(&sentence);
+                self.say_instead(sentence!(
+                    "Plug in {key} ({seconds} s).",
+                    key = &self.keys,
+                    seconds = seconds(*within)
+                ));
             }
             Notice::Waiting {
                 key: _,
@@ -95,13 +80,16 @@ impl Interaction for Prompt<'_> {
                 gesture,
                 within,
             } => {
-                let name = credential.map(|name| format!("\"{name}\""));
-                let name = name.as_deref().unwrap_or(&self.keys);
-                self.say_waiting(waiting(*gesture, name, !self.waiting.is_empty()), *within);
+                let key = credential.map_or_else(|| self.keys.clone(), named);
+                let another = !self.waiting.is_empty();
+                let but_for_the_seconds = waiting(*gesture, &key, another, Duration::ZERO);
+                if !self.waiting.contains(&but_for_the_seconds) {
+                    self.say(waiting(*gesture, &key, another, *within));
+                    self.waiting.push(but_for_the_seconds);
+                }
             }
             Notice::Busy { key, request } => {
-                let sentence = busy(key, *request);
-                self.say_instead(&sentence);
+                self.say_instead(busy(key, *request));
             }
             Notice::Dropped { key, why } => {
                 self.log.info(&format!("key {key} is out: {why}"));
@@ -120,11 +108,13 @@ impl Interaction for Prompt<'_> {
         };
         let tries = self.tries.filter(|tries| tries.are_left());
         let tries = tries.ok_or(used_up)?;
-        let conversation = self.conversation.ok_or(NoPin::NotGiven)?;
+        if !self.voice.is_heard() {
+            return Err(NoPin::NotGiven);
+        }
         self.waiting.clear();
         // Text goes before a prompt, not into it: a greeter's label is short.
         if let Some(requested) = self.requested.take() {
-            self.send(PAM_TEXT_INFO, &requested);
+            self.voice.tell(&[requested]);
         }
         // A greeter that answers by itself would hand the login password to any
         // stick that asks.
@@ -134,19 +124,20 @@ impl Interaction for Prompt<'_> {
         if question.proven.is_none() {
             self.log
                 .warning(&format!("key {key} is asked for its PIN unproven"));
-            self.send(PAM_TEXT_INFO, &unproven(key));
+            self.voice.tell(&[unproven(key)]);
         }
         let prompt = pin_prompt(key, question);
         for _ in 0..MOST_QUESTIONS {
-            let typed = match conversation.send(PAM_PROMPT_ECHO_OFF, &prompt) {
-                Ok(Some(typed)) if !typed.is_empty() => typed,
+            let typed = match self.voice.ask(&prompt) {
+                Some(typed) if !typed.is_empty() => typed,
                 _ => return Err(NoPin::NotGiven),
             };
             match Pin::typed(typed.as_bytes(), question.shortest) {
                 Ok(pin) if tries.take() => return Ok(pin),
                 Ok(_) => return Err(used_up),
                 Err(problem) => {
-                    self.send(PAM_ERROR_MSG, &format!("That is not a PIN: {problem}."));
+                    let sentence = sentence!("That is not a PIN: {problem}.", problem = &problem);
+                    self.voice.complain(&sentence);
                 }
             }
         }
@@ -154,77 +145,120 @@ impl Interaction for Prompt<'_> {
     }
 }
 
-/// What a key waits for, without the time it has; `another` does already.
-fn waiting(gesture: Gesture, name: &str, another: bool) -> String {
+/// What a key waits for; `another` does already.
+fn waiting(gesture: Gesture, key: &Sentence, another: bool, within: Duration) -> Sentence {
+    let seconds = seconds(within);
     match (gesture, another) {
-        (Gesture::Touch, false) => format!("Touch {name}"),
-        (Gesture::Touch, true) => format!("Or touch {name}"),
-        (Gesture::Choose, false) => format!("Touch {name} to use it"),
-        (Gesture::Choose, true) => format!("Or touch {name} to use that one"),
-        (Gesture::Verify, false) => format!("Give {name} your fingerprint or code"),
-        (Gesture::Verify, true) => format!("Or give {name} your fingerprint or code"),
-        (Gesture::VerifyAgain, _) => format!("Not recognised; once more at {name}"),
-    }
-}
-
-fn busy(key: &FoundKey, request: Option<&str>) -> String {
-    match request {
-        Some(request) => {
-            format!("{key} is in use for another request: do not touch it.\n{request}")
+        (Gesture::Touch, false) => sentence!("Touch {key} ({seconds} s).", key, seconds),
+        (Gesture::Touch, true) => sentence!("Or touch {key} ({seconds} s).", key, seconds),
+        (Gesture::Choose, false) => {
+            sentence!("Touch {key} to use it ({seconds} s).", key, seconds)
         }
-        None => format!("Another program is using {key}: do not touch it."),
+        (Gesture::Choose, true) => {
+            sentence!(
+                "Or touch {key} to use that one ({seconds} s).",
+                key,
+                seconds
+            )
+        }
+        (Gesture::Verify, false) => {
+            sentence!(
+                "Give {key} your fingerprint or code ({seconds} s).",
+                key,
+                seconds
+            )
+        }
+        (Gesture::Verify, true) => {
+            sentence!(
+                "Or give {key} your fingerprint or code ({seconds} s).",
+                key,
+                seconds
+            )
+        }
+        (Gesture::VerifyAgain, _) => {
+            sentence!(
+                "Not recognised; once more at {key} ({seconds} s).",
+                key,
+                seconds
+            )
+        }
     }
 }
 
-fn unproven(key: &FoundKey) -> String {
-    format!(
+fn busy(key: &FoundKey, request: Option<&str>) -> Sentence {
+    match request {
+        // In English: whoever has the key may have another person's language.
+        Some(request) => sentence!(
+            "{key} is in use for another request: do not touch it.\n{request}",
+            key,
+            request
+        ),
+        None => sentence!("Another program is using {key}: do not touch it.", key),
+    }
+}
+
+fn unproven(key: &FoundKey) -> Sentence {
+    sentence!(
         "Careful: {key} wants its PIN before it shows that it is yours. \
-         Type it only if that is the key in front of you."
+         Type it only if that is the key in front of you.",
+        key
     )
 }
 
-fn pin_prompt(key: &FoundKey, question: &PinQuestion) -> String {
-    let name = match &question.proven {
-        Some(name) => format!("\"{name}\""),
-        None => key.to_string(),
-    };
-    let wrong = if question.wrong_before {
-        "That PIN was wrong. "
+fn pin_prompt(key: &FoundKey, question: &PinQuestion) -> Sentence {
+    let key = question
+        .proven
+        .as_ref()
+        .map_or_else(|| key.sentence(), named);
+    let tries = question.tries_left;
+    if question.wrong_before {
+        sentence!(
+            "That PIN was wrong. PIN of {key}, {tries} tries left: ",
+            key,
+            tries
+        )
     } else {
-        ""
-    };
-    format!("{wrong}PIN of {name}, {} tries left: ", question.tries_left)
+        sentence!("PIN of {key}, {tries} tries left: ", key, tries)
+    }
 }
 
 /// Who asks for what, in one line. "Requested" because that is all it is: the
 /// words come from the program that asks.
-pub(crate) fn requested(request: &Request) -> String {
+pub(crate) fn requested(request: &Request) -> Sentence {
     let Request { service, user, .. } = request;
     match &request.command {
-        Some(command) => format!("Requested by {service} for {user}: {command}"),
-        None => format!("Requested by {service} for {user}."),
+        Some(command) => sentence!(
+            "Requested by {service} for {user}: {command}",
+            service,
+            user,
+            command
+        ),
+        None => sentence!("Requested by {service} for {user}.", service, user),
     }
 }
 
-/// The names of the keys that could answer: `"blue key" or "spare key"`.
-fn names(credentials: &[&Credential]) -> String {
-    let quoted: Vec<String> = credentials
-        .iter()
-        .map(|credential| format!("\"{}\"", credential.name))
-        .collect();
-    match quoted.as_slice() {
-        [] => "your security key".to_owned(),
-        [only] => only.clone(),
-        [before @ .., last] if quoted.len() <= MOST_NAMES => {
-            format!("{} or {last}", before.join(", "))
+/// The names of the keys that could answer, as long as they are few.
+fn names(credentials: &[&Credential]) -> Sentence {
+    let names: Vec<&str> = credentials.iter().map(|it| it.name.as_str()).collect();
+    match *names.as_slice() {
+        [] => sentence!("your security key"),
+        [name] => sentence!("\"{name}\"", name),
+        [one, two] => sentence!("\"{one}\" or \"{two}\"", one, two),
+        [one, two, three] => {
+            sentence!("\"{one}\", \"{two}\" or \"{three}\"", one, two, three)
         }
-        _ => "one of your security keys".to_owned(),
+        _ => sentence!("one of your security keys"),
     }
 }
 
-/// Whole seconds, rounded up: `30 s`.
-fn seconds(duration: Duration) -> String {
-    format!("{} s", duration.as_millis().div_ceil(1000))
+/// A key by the name it has here.
+pub(crate) fn named(name: &CredentialName) -> Sentence {
+    sentence!("\"{name}\"", name = name.as_str())
+}
+
+/// Whole seconds, rounded up.
+fn seconds(duration: Duration) -> u128 {
+    duration.as_millis().div_ceil(1000)
 }
 
 #[cfg(test)]
@@ -243,14 +277,17 @@ mod tests {
             tty: None,
         };
         assert_eq!(
-            requested(&request),
+            requested(&request).to_string(),
             "Requested by sudo for alice: sudo apt upgrade"
         );
         let no_command = Request {
             command: None,
             ..request
         };
-        assert_eq!(requested(&no_command), "Requested by sudo for alice.");
+        assert_eq!(
+            requested(&no_command).to_string(),
+            "Requested by sudo for alice."
+        );
     }
 
     #[test]
@@ -263,33 +300,31 @@ mod tests {
         };
         let key = FoundKey::default();
         assert_eq!(
-            pin_prompt(&key, &question),
+            pin_prompt(&key, &question).to_string(),
             "PIN of \"blue key\", 8 tries left: "
         );
         question.tries_left = 7;
         question.wrong_before = true;
         assert_eq!(
-            pin_prompt(&key, &question),
+            pin_prompt(&key, &question).to_string(),
             "That PIN was wrong. PIN of \"blue key\", 7 tries left: "
         );
     }
 
     #[test]
     fn a_second_key_that_waits_is_an_alternative() {
-        assert_eq!(
-            waiting(Gesture::Choose, "\"a\"", false),
-            "Touch \"a\" to use it"
-        );
-        assert_eq!(
-            waiting(Gesture::Choose, "\"b\"", true),
-            "Or touch \"b\" to use that one"
-        );
+        let waiting = |name, another| {
+            let key = named(&CredentialName::parse(name).unwrap());
+            waiting(Gesture::Choose, &key, another, Duration::from_secs(30)).to_string()
+        };
+        assert_eq!(waiting("a", false), "Touch \"a\" to use it (30 s).");
+        assert_eq!(waiting("b", true), "Or touch \"b\" to use that one (30 s).");
     }
 
     #[test]
     fn a_started_second_is_a_second() {
-        assert_eq!(seconds(Duration::from_millis(29_001)), "30 s");
-        assert_eq!(seconds(Duration::from_secs(30)), "30 s");
-        assert_eq!(seconds(Duration::ZERO), "0 s");
+        assert_eq!(seconds(Duration::from_millis(29_001)), 30);
+        assert_eq!(seconds(Duration::from_secs(30)), 30);
+        assert_eq!(seconds(Duration::ZERO), 0);
     }
 }

@@ -12,11 +12,14 @@ use ceremony::challenge::NoChallenge;
 use ceremony::credential::{CredentialName, is_printable, printable};
 use ceremony::credential_file::CredentialFileError;
 use ceremony::policy::{PolicyError, WhenNotEnrolled};
+use ceremony::sentence;
+use ceremony::sentence::{Sentence, Spoken};
 use ceremony::signature_counter::CounterError;
-use pam::constants::{PAM_ERROR_MSG, PAM_TEXT_INFO, PamMessageStyle, PamResultCode};
-use pam::conv::Conv;
+use pam::constants::PamResultCode;
 
 use crate::log::Log;
+use crate::prompt::named;
+use crate::voice::Voice;
 
 /// Everything that can come of an authentication.
 #[derive(Debug)]
@@ -86,7 +89,7 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Accepted {
     user: String,
-    key: String,
+    key: CredentialName,
     device: String,
     user_verified: bool,
     sign_count: u32,
@@ -99,7 +102,7 @@ impl Accepted {
         let verified = &approval.verified;
         Self {
             user: account.name.to_string(),
-            key: verified.credential.name.to_string(),
+            key: verified.credential.name.clone(),
             device: approval.key.to_string(),
             user_verified: verified.flags.user_verified(),
             sign_count: verified.sign_count,
@@ -116,10 +119,16 @@ enum Level {
     Error,
 }
 
+/// How a sentence is meant.
+enum Say {
+    Telling(Sentence),
+    Complaining(Sentence),
+}
+
 /// Code, sentence and log line of one outcome.
 struct Verdict {
     code: PamResultCode,
-    say: Option<(PamMessageStyle, String)>,
+    say: Option<Say>,
     log: Option<(Level, String)>,
 }
 
@@ -132,13 +141,13 @@ impl Verdict {
         }
     }
 
-    fn saying(mut self, sentence: impl Into<String>) -> Self {
-        self.say = Some((PAM_ERROR_MSG, sentence.into()));
+    fn saying(mut self, sentence: Sentence) -> Self {
+        self.say = Some(Say::Complaining(sentence));
         self
     }
 
-    fn telling(mut self, sentence: impl Into<String>) -> Self {
-        self.say = Some((PAM_TEXT_INFO, sentence.into()));
+    fn telling(mut self, sentence: Sentence) -> Self {
+        self.say = Some(Say::Telling(sentence));
         self
     }
 
@@ -148,17 +157,15 @@ impl Verdict {
     }
 }
 
-/// What a person is told when only an administrator can help.
-const ASK_ADMINISTRATOR: &str =
-    "Security keys cannot be used now; the system log says what the administrator must mend.";
-
 impl Outcome {
     /// Says it to the person, logs it, and returns the code.
-    pub(crate) fn pronounce(self, log: &mut Log, conversation: Option<&Conv<'_>>) -> PamResultCode {
+    pub(crate) fn pronounce(self, log: &mut Log, voice: &Voice<'_>) -> PamResultCode {
         let verdict = self.verdict();
-        if let (Some((style, sentence)), Some(conversation)) = (verdict.say, conversation) {
-            // The verdict stands, shown or not.
-            let _ = conversation.send(style, &sentence);
+        // The verdict stands, shown or not.
+        match verdict.say {
+            Some(Say::Telling(sentence)) => voice.tell(&[sentence]),
+            Some(Say::Complaining(sentence)) => voice.complain(&sentence),
+            None => {}
         }
         match verdict.log {
             Some((Level::Info, line)) => log.info(&line),
@@ -206,7 +213,9 @@ impl Outcome {
                 path.display()
             )),
             Self::Remote { account, why } => Verdict::silent(PamResultCode::PAM_AUTHINFO_UNAVAIL)
-                .telling("Security keys let in only people in front of this machine.")
+                .telling(sentence!(
+                    "Security keys let in only people in front of this machine."
+                ))
                 .logging(
                     Level::Notice,
                     format!("user={} refused: not at this machine ({why})", account.name),
@@ -215,8 +224,9 @@ impl Outcome {
             Self::Store(problem) => out_of_order(problem.to_string()),
             Self::NoCounter(problem) => out_of_order(problem.to_string()),
             Self::Removed { account, key } => Verdict::silent(PamResultCode::PAM_AUTH_ERR)
-                .saying(format!(
-                    "\"{key}\" was taken off your account while it was waited for."
+                .saying(sentence!(
+                    "{key} was taken off your account while it was waited for.",
+                    key = named(&key)
                 ))
                 .logging(
                     Level::Warning,
@@ -252,9 +262,9 @@ impl Accepted {
         match self.clone_alarm {
             None => accepted.logging(Level::Notice, line),
             Some(alarm) => accepted
-                .saying(format!(
-                    "Warning: a copy of \"{}\" may be in use. Tell your administrator.",
-                    self.key
+                .saying(sentence!(
+                    "Warning: a copy of {key} may be in use. Tell your administrator.",
+                    key = named(&self.key)
                 ))
                 .logging(Level::Warning, format!("{line}; CLONE ALARM: {alarm}")),
         }
@@ -264,16 +274,23 @@ impl Accepted {
 /// What only an administrator can mend: `line` says what.
 fn out_of_order(line: String) -> Verdict {
     Verdict::silent(PamResultCode::PAM_SERVICE_ERR)
-        .saying(ASK_ADMINISTRATOR)
+        .saying(ask_the_administrator())
         .logging(Level::Error, line)
+}
+
+/// What a person is told when only an administrator can help.
+fn ask_the_administrator() -> Sentence {
+    sentence!(
+        "Security keys cannot be used now; the system log says what the administrator must mend."
+    )
 }
 
 /// The same sentence for somebody unknown as for somebody without a key: a
 /// prompt does not tell strangers who has an account here.
 fn not_enrolled(user: &str) -> Verdict {
-    Verdict::silent(PamResultCode::PAM_USER_UNKNOWN).telling(format!(
-        "No security key is enrolled for {}. Enrol one with: sudo passkey enroll",
-        printable(user, 64)
+    Verdict::silent(PamResultCode::PAM_USER_UNKNOWN).telling(sentence!(
+        "No security key is enrolled for {user}. Enrol one with: sudo passkey enroll",
+        user = printable(user, 64)
     ))
 }
 
@@ -288,7 +305,9 @@ fn no_account(asked: &str, problem: &NoAccount) -> Verdict {
             not_enrolled(asked).logging(Level::Notice, line)
         }
         NoAccount::LookupFailed(_) => Verdict::silent(PamResultCode::PAM_AUTHINFO_UNAVAIL)
-            .saying("Your account could not be looked up; try again in a moment.")
+            .saying(sentence!(
+                "Your account could not be looked up; try again in a moment."
+            ))
             .logging(
                 Level::Error,
                 format!("account \"{shown}\": {problem}; does the name service answer?"),
@@ -297,57 +316,68 @@ fn no_account(asked: &str, problem: &NoAccount) -> Verdict {
 }
 
 /// What is said of a key that could not verify its person.
-fn not_verified(key: &str, why: &CannotVerify) -> String {
+fn not_verified(key: &Sentence, why: &CannotVerify) -> Sentence {
     match why {
-        CannotVerify::NothingSetUp => format!(
+        CannotVerify::NothingSetUp => sentence!(
             "A PIN or fingerprint is required here, and {key} has none set up. \
-             Set a PIN on it, or use another key."
+             Set a PIN on it, or use another key.",
+            key
         ),
         CannotVerify::BuiltInBlocked => {
-            format!("{key} did not recognise you, and has no PIN to ask for.")
-        }
-        CannotVerify::NoPin(NoPin::NotGiven) => format!("No PIN was given for {key}."),
-        CannotVerify::NoPin(NoPin::NotAsked) => {
-            format!(
-                "{key} shows whose it is only after its PIN, which is not asked for on this \
-                 screen. Use the password, or another key."
+            sentence!(
+                "{key} did not recognise you, and has no PIN to ask for.",
+                key
             )
         }
+        CannotVerify::NoPin(NoPin::NotGiven) => sentence!("No PIN was given for {key}.", key),
+        CannotVerify::NoPin(NoPin::NotAsked) => sentence!(
+            "{key} shows whose it is only after its PIN, which is not asked for on this \
+             screen. Use the password, or another key.",
+            key
+        ),
         // Where a greeter gave the login password as a PIN, its person has not
         // heard of one yet.
-        CannotVerify::NoPin(NoPin::UsedUp { wrong_before }) => {
-            let wrong = if *wrong_before {
-                format!("What was typed is not the PIN of {key}. ")
-            } else {
-                String::new()
-            };
-            format!(
-                "{wrong}No further PIN may be tried here. Start again if you know the right one."
-            )
+        CannotVerify::NoPin(NoPin::UsedUp { wrong_before: true }) => sentence!(
+            "What was typed is not the PIN of {key}. No further PIN may be tried here. \
+             Start again if you know the right one.",
+            key
+        ),
+        CannotVerify::NoPin(NoPin::UsedUp {
+            wrong_before: false,
+        }) => {
+            sentence!("No further PIN may be tried here. Start again if you know the right one.")
         }
-        CannotVerify::LastTry { wrong_before } => {
-            let wrong = if *wrong_before {
-                "That PIN was wrong. "
-            } else {
-                ""
-            };
-            format!(
-                "{wrong}The PIN of {key} has one try left, which is not risked here. \
-                 Type the right one elsewhere first, as in a browser."
-            )
-        }
-        CannotVerify::PinAuthBlocked => {
-            format!("Too many wrong PINs. Unplug {key}, plug it in and try again.")
-        }
-        CannotVerify::PinBlocked => {
-            format!("The PIN of {key} is blocked: only a reset helps, which erases the key.")
-        }
-        CannotVerify::PinChangeForced => format!(
+        CannotVerify::LastTry { wrong_before: true } => sentence!(
+            "That PIN was wrong. The PIN of {key} has one try left, which is not risked here. \
+             Type the right one elsewhere first, as in a browser.",
+            key
+        ),
+        CannotVerify::LastTry {
+            wrong_before: false,
+        } => sentence!(
+            "The PIN of {key} has one try left, which is not risked here. \
+             Type the right one elsewhere first, as in a browser.",
+            key
+        ),
+        CannotVerify::PinAuthBlocked => sentence!(
+            "Too many wrong PINs. Unplug {key}, plug it in and try again.",
+            key
+        ),
+        CannotVerify::PinBlocked => sentence!(
+            "The PIN of {key} is blocked: only a reset helps, which erases the key.",
+            key
+        ),
+        CannotVerify::PinChangeForced => sentence!(
             "The PIN of {key} must be changed first: in a browser's security settings, \
-             or with fido2-token -C."
+             or with fido2-token -C.",
+            key
         ),
         CannotVerify::Refused(_) | CannotVerify::Malformed(_) | CannotVerify::Faulty(_) => {
-            format!("A PIN or fingerprint is required here, and {key} could not check one: {why}.")
+            sentence!(
+                "A PIN or fingerprint is required here, and {key} could not check one: {why}.",
+                key,
+                why
+            )
         }
     }
 }
@@ -366,61 +396,72 @@ fn refused_verdict(account: &Account, refused: &Refused) -> Verdict {
         Refused::NoKey => (
             PAM_AUTHINFO_UNAVAIL,
             Level::Notice,
-            "No security key was plugged in. Plug yours in and try again.".to_owned(),
+            sentence!("No security key was plugged in. Plug yours in and try again."),
             "no key plugged in".to_owned(),
         ),
         Refused::NoAccess(key) => (
             PAM_AUTHINFO_UNAVAIL,
             Level::Warning,
-            format!("{key} is plugged in, but this program may not use it."),
+            sentence!("{key} is plugged in, but this program may not use it.", key),
             format!("no access to {key}"),
         ),
         Refused::TimedOut(key) => (
             PAM_AUTH_ERR,
             Level::Notice,
-            "Nobody touched the security key in time. Try again.".to_owned(),
+            sentence!("Nobody touched the security key in time. Try again."),
             format!("{key} was not touched in time"),
         ),
         Refused::NotAnswering(key) => (
             PAM_AUTH_ERR,
             Level::Warning,
-            format!("{key} does not answer. Unplug it, plug it in and try again."),
+            sentence!(
+                "{key} does not answer. Unplug it, plug it in and try again.",
+                key
+            ),
             format!("{key} did not answer in time"),
         ),
         Refused::Busy(key) => (
             PAM_AUTHINFO_UNAVAIL,
             Level::Notice,
-            format!("{key} was in use by another program all the time. Try again."),
+            sentence!(
+                "{key} was in use by another program all the time. Try again.",
+                key
+            ),
             format!("{key} served another program all the time"),
         ),
         Refused::OnlyU2f(key) => (
             PAM_AUTH_ERR,
             Level::Notice,
-            format!("{key} speaks only U2F, which is not used here. Plug in a FIDO2 key."),
+            sentence!(
+                "{key} speaks only U2F, which is not used here. Plug in a FIDO2 key.",
+                key
+            ),
             format!("{key} speaks only U2F"),
         ),
         Refused::Unproven(key) => (
             PAM_AUTH_ERR,
             Level::Warning,
-            format!(
+            sentence!(
                 "{key} wants its PIN before it shows that it is enrolled, so it is not asked. \
-                 If it is yours, enrol it again."
+                 If it is yours, enrol it again.",
+                key
             ),
             format!("{key} wants its PIN unproven, which no enrolled key is known to do"),
         ),
         Refused::WrongKey(key) => (
             PAM_AUTH_ERR,
             Level::Notice,
-            format!(
-                "{key} is not enrolled for {}. Plug in a key that is, and try again.",
-                account.name
+            sentence!(
+                "{key} is not enrolled for {user}. Plug in a key that is, and try again.",
+                key,
+                user = account.name.as_str()
             ),
             format!("{key} holds none of the user's credentials"),
         ),
         Refused::Denied(key) => (
             PAM_AUTH_ERR,
             Level::Notice,
-            "The request was denied on the security key.".to_owned(),
+            sentence!("The request was denied on the security key."),
             format!("denied on {key}"),
         ),
         Refused::CannotVerify {
@@ -438,26 +479,30 @@ fn refused_verdict(account: &Account, refused: &Refused) -> Verdict {
             },
             match credential {
                 // By the name it has here, as it was asked for.
-                Some(name) => not_verified(&format!("\"{name}\""), why),
-                None => not_verified(&key.to_string(), why),
+                Some(name) => not_verified(&named(name), why),
+                None => not_verified(&key.sentence(), why),
             },
             format!("user verification is required and {key} gave none: {why}"),
         ),
         Refused::Invalid(key, refusal) => (
             PAM_AUTH_ERR,
             Level::Warning,
-            format!(
+            sentence!(
                 "The answer of {key} was not accepted: {refusal}. Unplug it; if it is yours, \
-                 tell your administrator."
+                 tell your administrator.",
+                key,
+                refusal
             ),
             format!("invalid answer from {key}: {refusal}"),
         ),
         Refused::Faulty(key, why) => (
             PAM_AUTH_ERR,
             Level::Warning,
-            format!(
+            sentence!(
                 "{key} did not work: {why}. Unplug it, plug it in and try again; if that does \
-                 not help, use another key."
+                 not help, use another key.",
+                key,
+                why
             ),
             format!("{key} failed: {why}"),
         ),
@@ -468,7 +513,7 @@ fn refused_verdict(account: &Account, refused: &Refused) -> Verdict {
         Refused::System(why) => (
             PAM_SERVICE_ERR,
             Level::Error,
-            ASK_ADMINISTRATOR.to_owned(),
+            ask_the_administrator(),
             format!("the system refused what a ceremony needs: {why}"),
         ),
     };
