@@ -126,21 +126,21 @@ const NO_STOCK: &str = "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0";
 #[test]
 fn twenty_logins_in_one_host_leave_not_a_byte_of_the_heap() {
     let machine = Machine::lived_on();
-    let twenty = |answers: &[&str]| {
+    let twenty = |locale, answers: &[&str]| {
         let login = machine.login("sudo", "alice").logins(20);
-        let login = login.env("GLIBC_TUNABLES", NO_STOCK);
+        let login = login.env("GLIBC_TUNABLES", NO_STOCK).env("LANG", locale);
         login.answers(answers.to_vec()).run()
     };
     let blue = machine.enrolled("alice", "blue key", &[]);
     blue.presence(Presence::Accept);
-    let touched = twenty(&[]);
+    let touched = twenty("C", &[]);
     assert_eq!(codes(&touched), [Pam::Success; 20]);
     drop(blue);
     let pin = with_a_pin(&machine);
     pin.presence(Presence::Accept);
-    let with_pins = twenty(&[PIN; 20]);
+    let with_pins = twenty("de_DE.UTF-8", &[PIN; 20]);
     assert_eq!(codes(&with_pins), [Pam::Success; 20]);
-    let refused = twenty(&[""; 20]);
+    let refused = twenty("zh_CN.UTF-8", &[""; 20]);
     assert_eq!(codes(&refused), [Pam::AuthErr; 20]);
     drop(pin);
     for login in [touched, with_pins, refused] {

@@ -1,5 +1,5 @@
-//! What the caller has in its environment changes no outcome, no word, no log line and nothing
-//! that is signed: it is the caller's word.
+//! What the caller has in its environment changes no outcome, no log line and nothing that is
+//! signed: it is the caller's word. It names the language of what is shown, and no more.
 
 #![forbid(unsafe_code)]
 
@@ -10,7 +10,7 @@ use tests::{Machine, Pam, Presence};
 
 use super::with_a_pin;
 
-/// Each is a surrounding of its own. None of them is the module's to read.
+/// Each is a surrounding of its own. None of them is the module's to read, or names a language.
 const SURROUNDINGS: &[&[(&str, &str)]] = &[
     &[
         ("XDG_CONFIG_HOME", "/home/alice/.config"),
@@ -81,7 +81,7 @@ const SURROUNDINGS: &[&[(&str, &str)]] = &[
 ];
 
 /// What a login came to, but for what differs from one to the next: times, numbers, the nonce.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Came {
     code: Pam,
     said: String,
@@ -202,7 +202,7 @@ fn compile_locale(machine: &Machine, name: &str) -> bool {
 }
 
 #[test]
-fn the_hosts_locale_changes_nothing() {
+fn the_hosts_locale_changes_the_language_of_what_is_shown_and_nothing_else() {
     let machine = Machine::lived_on();
     // Turkish, where "i" and "I" are no pair; German, which libc speaks.
     for locale in ["tr_TR", "de_DE"] {
@@ -211,7 +211,7 @@ fn the_hosts_locale_changes_nothing() {
             return;
         }
     }
-    let blue = with_a_pin(&machine);
+    let _blue = with_a_pin(&machine);
     let outcomes = |locale: &'static str| {
         let run = |answers: &[&str]| {
             let login = machine.login("sudo", "alice").with_its_locale();
@@ -235,9 +235,13 @@ fn the_hosts_locale_changes_nothing() {
         assert_eq!(no_store.code, Pam::ServiceErr);
         (usual, no_store)
     };
-    let usual = outcomes("C");
-    for locale in ["tr_TR.UTF-8", "de_DE.UTF-8"] {
-        assert_eq!(outcomes(locale), usual, "{locale}");
+    let (usual, no_store) = outcomes("C");
+    assert_eq!(outcomes("tr_TR.UTF-8"), (usual.clone(), no_store.clone()));
+    let (german, no_store_in_german) = outcomes("de_DE.UTF-8");
+    let german = german.into_iter().chain([no_store_in_german]);
+    for (german, usual) in german.zip(usual.into_iter().chain([no_store])) {
+        assert_ne!(german.said, usual.said);
+        let said = usual.said.clone();
+        assert_eq!(Came { said, ..german }, usual);
     }
-    drop(blue);
 }
