@@ -67,13 +67,14 @@ fuzz: prerequisites
 
 # libFuzzer is C++.
 check: prerequisites $(CARGO_DENY)
-	@.ci/prerequisites shellcheck g++ groff-base
+	@.ci/prerequisites shellcheck g++ groff-base gettext
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked -p tests --features built-in-uv --all-targets -- -D warnings
 	FUZZ_TARGET=names cargo clippy $(FUZZ) --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+	for po in pam-passkey/po/*.po; do msgfmt --check --output-file=/dev/null $$po || exit 1; done
 	shellcheck $(SHELL_FILES)
 	groff -man -Tutf8 -ww -z packaging/man/*
 	$(CARGO_DENY) --locked check bans licenses sources
