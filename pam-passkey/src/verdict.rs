@@ -368,8 +368,7 @@ fn not_verified(key: &Sentence, why: &CannotVerify) -> Sentence {
             key
         ),
         CannotVerify::PinChangeForced => sentence!(
-            "The PIN of {key} must be changed first: in a browser's security settings, \
-             or with fido2-token -C.",
+            "The PIN of {key} must be changed first: passkey key pin change",
             key
         ),
         CannotVerify::Refused(_) | CannotVerify::Malformed(_) | CannotVerify::Faulty(_) => {

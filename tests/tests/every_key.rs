@@ -361,7 +361,7 @@ fn a_pin_that_must_be_changed_is_not_asked_for() {
         .posing_as(Profile::fido_2_1().force_pin_change());
     let forced = machine.plug_in(forced);
     let login = machine.login("sudo", "alice").answers([PIN]).run();
-    let sentence = "The PIN of \"blue key\" must be changed first: in a browser";
+    let sentence = "The PIN of \"blue key\" must be changed first: passkey key pin change";
     assert_outcome("", &login, Pam::AuthErr, sentence);
     assert!(login.questions().is_empty());
     assert_eq!(forced.pin_tries_left(), 8);

@@ -315,7 +315,7 @@ fn what_it_says_of_itself() {
         (
             "a PIN that must be changed",
             info(|raw| raw.add(&[12], &[0xF5])),
-            "The PIN of \"liar\" must be changed first: in a browser",
+            "The PIN of \"liar\" must be changed first: passkey key pin change",
         ),
         (
             "protocol 3 alone",
