@@ -181,7 +181,7 @@ fn a_key_with_a_pin_is_enrolled_for_touch_alone_with_its_pin_where_it_wants_it()
         let machine = machine("discouraged");
         let blue = machine.plug_in(key("Blue", profile).with_pin(PIN));
         blue.presence(Presence::after_ms(150));
-        let enroll = ["enroll", "--touch-only", "--user", "alice"];
+        let enroll = ["enroll", "--touch-only", "--no-spare", "--user", "alice"];
         let mut enroll = machine.passkey(enroll).on_a_terminal().start();
         enroll.wait_for("[y/N] ");
         enroll.type_line("y");
