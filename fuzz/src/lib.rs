@@ -18,6 +18,7 @@ mod messages;
 mod names;
 mod packets;
 mod private_machine;
+mod receipt;
 mod report_descriptor;
 pub mod session;
 
@@ -35,6 +36,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("credential_file", credential_file::credential_file),
     ("configuration", configuration::configuration),
     ("host", host::host),
+    ("receipt", receipt::receipt),
     ("session", session::session),
 ];
 
