@@ -46,6 +46,20 @@ impl Claims {
         self.claim_until(key, since_boot() + within + GRACE)
     }
 
+    /// Claims `key` for work that is not a race. `Err`: another ceremony has it,
+    /// for this, where it says.
+    pub fn claim_alone(
+        &self,
+        key: &FoundKey,
+        within: Duration,
+    ) -> Result<Option<Lock>, Option<String>> {
+        match self.claim(key, within) {
+            Claimed::Ours(lock) => Ok(Some(lock)),
+            Claimed::Theirs(request) => Err(request),
+            Claimed::Overdue | Claimed::Impossible(_) => Ok(None),
+        }
+    }
+
     fn claim_until(&self, key: &FoundKey, until: Duration) -> Claimed {
         let name = key.device().replace(':', "-");
         let words = format!("{} {}", until.as_secs(), self.request);

@@ -169,11 +169,11 @@ impl fmt::Debug for PinUvAuthToken {
 }
 
 impl PinUvAuthToken {
-    /// The proof for one request: a MAC over its clientDataHash (§6.5.4,
-    /// `authenticate`).
-    pub fn authenticate(&self, client_data_hash: &[u8; 32]) -> Option<PinUvAuthParam> {
+    /// The proof for one request: a MAC over its clientDataHash, or over what
+    /// the request's own chapter names (§6.5.4, `authenticate`).
+    pub fn authenticate(&self, message: &[u8]) -> Option<PinUvAuthParam> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.token).ok()?;
-        mac.update(client_data_hash);
+        mac.update(message);
         let mac = mac.finalize().into_bytes();
         let length = match self.protocol {
             PinUvAuthProtocol::One => 16,

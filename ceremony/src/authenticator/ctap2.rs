@@ -7,19 +7,25 @@
 #![forbid(unsafe_code)]
 
 mod client_pin;
+mod config;
 mod get_assertion;
 mod get_info;
 mod make_credential;
 mod message;
+mod reset;
 mod selection;
+mod self_description;
 mod status;
 
 pub use client_pin::{ClientPin, ClientPinAnswer, Permission};
+pub use config::Setting;
 pub use get_assertion::{GetAssertion, UserPresence};
 pub use get_info::{Info, Options, Versions};
 pub use make_credential::{AttestationObject, MakeCredential};
 pub use message::{LARGEST_UNASKED, Malformed, Verification};
+pub use reset::reset;
 pub use selection::selection;
+pub use self_description::SelfDescription;
 pub use status::Status;
 
 /// The most credential ids asked for in one go without asking the key how many

@@ -264,6 +264,12 @@ impl Channel {
     }
 }
 
+/// The packet that ends what is under way on somebody else's channel: a process
+/// that is no more cannot send it itself.
+pub fn cancel_on(channel: [u8; 4]) -> Packet {
+    first_packet(channel, command::CANCEL, 0, &[])
+}
+
 fn init(nonce: [u8; 8]) -> Packet {
     first_packet(BROADCAST, command::INIT, nonce.len(), &nonce)
 }

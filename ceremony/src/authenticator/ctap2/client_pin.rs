@@ -27,6 +27,9 @@ impl Permission {
     }
 }
 
+/// `acfg`: authenticatorConfig.
+const CONFIGURE: u8 = 0x20;
+
 /// A request for something about the PIN.
 #[derive(Clone, Copy, Debug)]
 pub enum ClientPin<'a> {
@@ -52,6 +55,14 @@ pub enum ClientPin<'a> {
         /// With whom it may be used.
         relying_party: &'a RelyingPartyId,
     },
+    /// The same for authenticatorConfig (permission `acfg`), which no relying
+    /// party has a part in.
+    TokenToConfigure {
+        /// Our half of the shared secret.
+        key_agreement: &'a KeyAgreementKey,
+        /// The encrypted hash of the PIN.
+        pin_hash_enc: &'a [u8],
+    },
     /// getPinUvAuthTokenUsingUvWithPermissions of CTAP 2.1: the key checks the
     /// person by itself.
     TokenUsingUv {
@@ -74,6 +85,7 @@ impl ClientPin<'_> {
                 Self::PinToken { .. } => (0x05, 2),
                 Self::TokenUsingUv { .. } => (0x06, 3),
                 Self::TokenUsingPin { .. } => (0x09, 4),
+                Self::TokenToConfigure { .. } => (0x09, 3),
             };
             e.map(2 + more)?;
             e.u8(0x01)?.u8(protocol.number())?;
@@ -86,6 +98,15 @@ impl ClientPin<'_> {
                 } => {
                     cose_key(e, key_agreement)?;
                     e.u8(0x06)?.bytes(pin_hash_enc)?;
+                    Ok(())
+                }
+                Self::TokenToConfigure {
+                    key_agreement,
+                    pin_hash_enc,
+                } => {
+                    cose_key(e, key_agreement)?;
+                    e.u8(0x06)?.bytes(pin_hash_enc)?;
+                    e.u8(0x09)?.u8(CONFIGURE)?;
                     Ok(())
                 }
                 Self::TokenUsingUv {
@@ -251,6 +272,13 @@ mod tests {
                     relying_party: &relying_party,
                 },
                 format!("06 a6 01 02 02 09 03 {cose} 06 41 aa 09 01 {rp}"),
+            ),
+            (
+                ClientPin::TokenToConfigure {
+                    key_agreement: &KEY,
+                    pin_hash_enc: &[0xaa],
+                },
+                format!("06 a5 01 02 02 09 03 {cose} 06 41 aa 09 1820"),
             ),
         ] {
             let message = asked.request(PinUvAuthProtocol::Two).unwrap();
