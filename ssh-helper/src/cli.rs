@@ -2,6 +2,7 @@
 //! completions grow.
 #![forbid(unsafe_code)]
 
+pub(crate) mod key;
 pub(crate) mod manual;
 
 use std::path::PathBuf;
@@ -53,6 +54,7 @@ pub(crate) enum Command {
     Rename(Rename),
     Remove(Remove),
     Test(Test),
+    Key(key::Key),
     /// Judge the receipts of approvals.
     #[command(subcommand)]
     Receipt(Receipt),

@@ -2,7 +2,7 @@
 //! after them.
 //!
 //! One command, one file: [`enroll`], [`list`], [`show`], [`rename`],
-//! [`remove`], [`mod@test`]. They
+//! [`remove`], [`mod@test`], [`receipt`], [`export`], [`key`]. They
 //! stand on the ceremonies of the `ceremony` library; what is here is the
 //! person's side of it: whose account, which key, what is said, what is
 //! written.
@@ -15,6 +15,7 @@ mod entry;
 mod export;
 mod failure;
 mod ink;
+mod key;
 mod key_name;
 mod list;
 mod login;
@@ -85,6 +86,7 @@ fn run(command: &Command, screen: &mut Screen) -> Result<Conclusion, Failure> {
         Command::Rename(wanted) => rename::rename(wanted, screen),
         Command::Remove(wanted) => remove::remove(wanted, screen),
         Command::Test(wanted) => test::test(wanted, screen),
+        Command::Key(wanted) => key::key(wanted, screen),
         Command::Receipt(Receipt::Verify(wanted)) => receipt::verify(wanted, screen),
         Command::Export(Export::AllowedSigners(wanted)) => export::allowed_signers(wanted, screen),
         Command::Completions(wanted) => screen.result(&manual::completions(wanted.shell)),

@@ -1,0 +1,41 @@
+//! `passkey key`: looks after a security key itself.
+//!
+//! What a key is asked by getInfo, how many tries its PIN has left, its
+//! settings and its reset go through the engine of `ceremony`. PINs,
+//! credentials and fingerprints are the affair of ctap-hid-fido2, which runs in
+//! a process of its own: the [`worker`].
+#![forbid(unsafe_code)]
+
+mod asking;
+mod chosen;
+mod config;
+mod credentials;
+mod done;
+mod fingerprints;
+mod info;
+mod list;
+mod models;
+mod not_done;
+mod pin;
+mod reset;
+mod typed_pin;
+mod worker;
+
+use crate::cli::key::{Key, KeyCommand};
+use crate::failure::Failure;
+use crate::screen::Screen;
+
+/// Does what was asked with the key that is meant.
+pub(crate) fn key(wanted: &Key, screen: &mut Screen) -> Result<(), Failure> {
+    let node = wanted.node.as_deref();
+    match &wanted.command {
+        KeyCommand::List => list::list(screen),
+        KeyCommand::Info => info::info(node, screen),
+        KeyCommand::Pin { command } => pin::pin(*command, node, screen),
+        KeyCommand::Credentials { command } => credentials::credentials(command, node, screen),
+        KeyCommand::Fingerprints { command } => fingerprints::fingerprints(command, node, screen),
+        KeyCommand::Config { command } => config::config(*command, node, screen),
+        KeyCommand::Reset => reset::reset(node, screen),
+        KeyCommand::Worker => worker::work(),
+    }
+}
