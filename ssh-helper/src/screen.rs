@@ -34,8 +34,9 @@ pub(crate) struct Screen {
     ink: Ink,
     /// Whether a line of talk can be written over.
     talk_can_be_rewritten: bool,
-    /// The line that was written last, where it will be written over.
-    counted_down: Option<String>,
+    /// What is waited for, and the line that says so and was written last, where
+    /// it will be written over.
+    counted_down: Option<(String, String)>,
 }
 
 impl Screen {
@@ -106,6 +107,10 @@ impl Screen {
     /// down in place; elsewhere it is said once.
     pub(crate) fn count_down(&mut self, what: &str, left: Duration) {
         let line = format!("{what} ({}).", Seconds(left));
+        // What comes next is waited for on a line of its own.
+        if self.counted_down.as_ref().is_some_and(|(it, _)| it != what) {
+            self.end_countdown();
+        }
         match &self.counted_down {
             None if self.talk_can_be_rewritten => {
                 let _ = write!(self.talk, "{line}");
@@ -113,14 +118,14 @@ impl Screen {
             None => {
                 let _ = writeln!(self.talk, "{line}");
             }
-            Some(before) if self.talk_can_be_rewritten && *before != line => {
+            Some((_, before)) if self.talk_can_be_rewritten && *before != line => {
                 // ESC [ K erases what a longer line left behind.
                 let _ = write!(self.talk, "\r{line}\u{1b}[K");
             }
             Some(_) => return,
         }
         let _ = self.talk.flush();
-        self.counted_down = Some(line);
+        self.counted_down = Some((what.to_owned(), line));
     }
 
     /// Whether seconds can be counted down in place.
@@ -242,6 +247,25 @@ mod tests {
         }
         screen.say("Done.");
         assert_eq!(talk.text(), "Waiting (3 s).\nDone.\n");
+    }
+
+    #[test]
+    fn a_wait_for_something_else_has_a_line_of_its_own() {
+        for (rewritten, all) in [
+            (false, "Unplug it (9 s).\nPlug it in (9 s).\n"),
+            (
+                true,
+                "Unplug it (9 s).\rUnplug it (8 s).\u{1b}[K\nPlug it in (9 s).\n",
+            ),
+        ] {
+            let (mut screen, _, talk) = recorded::screen();
+            screen.talk_can_be_rewritten = rewritten;
+            screen.count_down("Unplug it", Duration::from_secs(9));
+            screen.count_down("Unplug it", Duration::from_secs(8));
+            screen.count_down("Plug it in", Duration::from_secs(9));
+            drop(screen);
+            assert_eq!(talk.text(), all);
+        }
     }
 
     #[test]
