@@ -48,6 +48,8 @@ pub enum Field {
     EveryKey,
     /// This one key.
     Only(FoundKey),
+    /// This one key, and no longer than it is plugged in.
+    WhilePluggedIn(FoundKey),
 }
 
 /// Why nobody won.
@@ -210,7 +212,9 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
     fn look_for_keys(&mut self) {
         let found = match &self.course.field {
             Field::EveryKey => hidraw::find(),
-            Field::Only(key) => hidraw::find().into_iter().filter(|f| f == key).collect(),
+            Field::Only(key) | Field::WhilePluggedIn(key) => {
+                hidraw::find().into_iter().filter(|f| f == key).collect()
+            }
         };
         self.out.retain(|(key, _)| found.contains(key));
         self.claimed_by_others.retain(|key| found.contains(key));
@@ -285,6 +289,9 @@ impl<D: Dialogue, S: FnMut(&FoundKey) -> D> Race<'_, '_, D, S> {
         // unless it has only just come (see IN_ATTRIB).
         if let (Some(key), false) = (&self.no_access, self.told_to_plug_in) {
             return Some(Lost::NoAccess(key.clone()));
+        }
+        if matches!(self.course.field, Field::WhilePluggedIn(_)) {
+            return Some(Lost::NoKey);
         }
         if !self.told_to_plug_in {
             self.told_to_plug_in = true;
