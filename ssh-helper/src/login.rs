@@ -297,7 +297,8 @@ pub(crate) fn about_verification(why: &CannotVerify, again: &str) -> String {
         }
         CannotVerify::PinAuthBlocked => format!("unplug it, plug it in and run again: {again}"),
         CannotVerify::PinBlocked => {
-            "only a reset helps, which erases the key; use another key".to_owned()
+            "only a reset helps, which erases the key (passkey key reset); use another key"
+                .to_owned()
         }
         CannotVerify::PinChangeForced => "change its PIN: passkey key pin change".to_owned(),
         CannotVerify::Refused(_) | CannotVerify::Malformed(_) | CannotVerify::Faulty(_) => {

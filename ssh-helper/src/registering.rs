@@ -126,7 +126,8 @@ impl Registering<'_> {
             ),
             Refused::Full => (
                 format!("{key} has no room for another credential"),
-                "remove one that you no longer need from the key, or take another key".to_owned(),
+                "remove one that you no longer need, by `passkey key credentials list` and `remove`, \
+                 or take another key".to_owned(),
             ),
             Refused::OnlyU2f => (
                 format!("{key} speaks only U2F, not FIDO2"),
