@@ -112,7 +112,7 @@ fn tries_left(chosen: &Chosen) -> Result<u8, Failure> {
     }
 }
 
-fn counted(left: u8) -> String {
+pub(crate) fn counted(left: u8) -> String {
     match left {
         1 => "the last try".to_owned(),
         more => format!("{more} tries left"),
@@ -143,7 +143,7 @@ fn no_pin(chosen: &Chosen) -> Failure {
 }
 
 /// A PIN that `question` is answered with; `None` where there is no answer.
-fn ask_pin(question: &str, shortest: u8, screen: &mut Screen) -> Option<TypedPin> {
+pub(crate) fn ask_pin(question: &str, shortest: u8, screen: &mut Screen) -> Option<TypedPin> {
     for _ in 0..MOST_ATTEMPTS {
         let typed = terminal::read_line(|| screen.ask(question), Echo::Off);
         let Ok(typed) = typed.map(Zeroizing::new) else {

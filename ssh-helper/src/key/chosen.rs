@@ -1,12 +1,13 @@
 //! Which of the keys plugged in is meant, and what it says of itself.
 #![forbid(unsafe_code)]
 
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ceremony::authenticator::client_pin::PinUvAuthProtocol;
 use ceremony::authenticator::ctap2::{ClientPin, ClientPinAnswer, Info, SelfDescription};
-use ceremony::authenticator::errand::{self, Unanswered};
+use ceremony::authenticator::errand;
 use ceremony::authenticator::hidraw::{self, FoundKey};
 use ceremony::authenticator::race::{Course, Field};
 use ceremony::authenticator::{Interaction, NoPin, Notice, PinQuestion};
@@ -120,15 +121,11 @@ pub(crate) fn describe(key: &FoundKey) -> Result<(Info, SelfDescription), NotDon
 
 fn ask(message: Vec<u8>, key: &FoundKey) -> Result<Vec<u8>, NotDone> {
     let course = Course {
-        field: Field::Only(key.clone()),
+        field: Field::WhilePluggedIn(key.clone()),
         deadline: Instant::now() + PATIENCE,
         claims: None,
         interruption: None,
     };
-    // A key that is gone is not waited for.
-    if !hidraw::find().contains(key) {
-        return Err(Unanswered::Gone.into());
-    }
     Ok(errand::run(message, None, &course, &mut Nobody)?)
 }
 
@@ -137,7 +134,7 @@ fn which(node: Option<&Path>, again: &str, screen: &mut Screen) -> Result<FoundK
     if let Some(node) = node {
         return keys
             .into_iter()
-            .find(|key| key.node == node)
+            .find(|key| is_at(key, node))
             .ok_or_else(|| {
                 let node = printable(&node.display().to_string(), 64);
                 Failure::new(
@@ -164,6 +161,12 @@ fn which(node: Option<&Path>, again: &str, screen: &mut Screen) -> Result<FoundK
             ))
         }
     }
+}
+
+/// Whether `key` is the one at `node`, which may be a link to it, as udev makes.
+fn is_at(key: &FoundKey, node: &Path) -> bool {
+    let behind = |path: &Path| fs::canonicalize(path).ok();
+    key.node == node || behind(node).is_some_and(|node| behind(&key.node) == Some(node))
 }
 
 fn ask_which(keys: &[FoundKey], again: &str, screen: &mut Screen) -> Result<FoundKey, Failure> {

@@ -120,7 +120,7 @@ fn change(setting: Setting, chosen: &Chosen, screen: &mut Screen) -> Result<(), 
         let claims = machine::claims("Requested by passkey key config.", screen);
         let interruption = Interruption::hold_back();
         let course = Course {
-            field: Field::Only(chosen.key.clone()),
+            field: Field::WhilePluggedIn(chosen.key.clone()),
             deadline: Instant::now() + PATIENCE,
             claims: claims.as_ref(),
             interruption: interruption.as_ref(),

@@ -132,6 +132,7 @@ fn refused(status: Status, key: &FoundKey, again: &str) -> (String, String) {
             format!("{key} takes no PIN now: too many in a row were wrong"),
             format!("unplug it, plug it in and run again: {again}"),
         ),
+        Status::ChannelBusy => unanswered(Unanswered::TimedOut(Waited::Others), key, again),
         Status::PinNotSet => (
             format!("{key} has no PIN"),
             "set one first: passkey key pin set".to_owned(),

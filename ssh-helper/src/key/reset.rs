@@ -14,8 +14,9 @@ use ceremony::authenticator::{Gesture, Interaction, NoPin, Notice, PinQuestion};
 use ceremony::pin::Pin;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::asking::{somebody_must_be_there, typed_word};
+use super::asking::{ask_pin, counted, somebody_must_be_there, typed_word};
 use super::chosen::{Chosen, describe};
+use super::credentials::{can_list, held};
 use super::done::Done;
 use super::not_done::NotDone;
 use crate::failure::Failure;
@@ -37,7 +38,8 @@ const TO_OPEN: Duration = Duration::from_secs(5);
 pub(crate) fn reset(node: Option<&Path>, screen: &mut Screen) -> Result<(), Failure> {
     let chosen = Chosen::find(node, "reset", screen)?;
     somebody_must_be_there(&chosen, "a word is asked for")?;
-    for line in what_is_lost(&chosen) {
+    let credentials = count(&chosen, screen);
+    for line in what_is_lost(&chosen, credentials) {
         screen.say(&line);
     }
     if !typed_word("reset", "to erase it", screen) {
@@ -50,7 +52,7 @@ pub(crate) fn reset(node: Option<&Path>, screen: &mut Screen) -> Result<(), Fail
     let claims = machine::claims("Requested by passkey key reset.", screen);
     let interruption = Interruption::hold_back();
     let course = Course {
-        field: Field::Only(key.clone()),
+        field: Field::WhilePluggedIn(key.clone()),
         deadline: Instant::now() + TO_TOUCH,
         claims: claims.as_ref(),
         interruption: interruption.as_ref(),
@@ -70,8 +72,38 @@ pub(crate) fn reset(node: Option<&Path>, screen: &mut Screen) -> Result<(), Fail
     ))
 }
 
+/// How many credentials the key keeps, where its person likes to know and has
+/// the PIN. Who resets a key often has not.
+fn count(chosen: &Chosen, screen: &mut Screen) -> Option<usize> {
+    if !chosen.info.options.client_pin || chosen.info.force_pin_change || !can_list(chosen) {
+        return None;
+    }
+    let tries = chosen.pin_tries().ok()?;
+    // Not worth one of the last ones.
+    if tries.left <= 1 || tries.power_cycle_needed {
+        return None;
+    }
+    let question = format!(
+        "PIN of {}, to count what is on it, {} (nothing: do not count): ",
+        chosen.key,
+        counted(tries.left)
+    );
+    let pin = ask_pin(&question, Pin::SHORTEST, screen)?;
+    match held(chosen, &pin, screen) {
+        Ok(held) => Some(held.len()),
+        Err(why) if why.status() == Some(Status::PinInvalid) => {
+            screen.say("That PIN was wrong; nothing was counted.");
+            None
+        }
+        Err(_) => {
+            screen.say("What is on it could not be counted.");
+            None
+        }
+    }
+}
+
 /// What a reset takes away, as far as the key says.
-fn what_is_lost(chosen: &Chosen) -> Vec<String> {
+fn what_is_lost(chosen: &Chosen, credentials: Option<usize>) -> Vec<String> {
     let key = &chosen.key;
     let mut lost = vec![format!("A reset erases {key}. This is lost for good:")];
     if chosen.info.options.client_pin {
@@ -80,7 +112,12 @@ fn what_is_lost(chosen: &Chosen) -> Vec<String> {
     if chosen.described.option("bioEnroll") == Some(true) {
         lost.push("  its fingerprints".to_owned());
     }
-    lost.push("  every credential that it keeps itself".to_owned());
+    match credentials {
+        Some(0) => {}
+        Some(1) => lost.push("  the one credential that it keeps itself".to_owned()),
+        Some(several) => lost.push(format!("  the {several} credentials that it keeps itself")),
+        None => lost.push("  every credential that it keeps itself".to_owned()),
+    }
     lost.push(
         "  every login enrolled with it, at this machine and everywhere else: none of them works \
          any more, and the key cannot tell which they are"

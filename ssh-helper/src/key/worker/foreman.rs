@@ -13,6 +13,7 @@ use ceremony::authenticator::ctaphid::cancel_on;
 use ceremony::authenticator::errand::Unanswered;
 use ceremony::authenticator::hidraw::{CannotOpen, FoundKey};
 use ceremony::authenticator::interruption::Interruption;
+use ceremony::authenticator::race::Waited;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zeroize::Zeroizing;
 
@@ -106,6 +107,7 @@ fn failed(why: Failed) -> NotDone {
     match why {
         Failed::Status(status) => Unanswered::Refused(Status::from(status)).into(),
         Failed::Gone => Unanswered::Gone.into(),
+        Failed::Disturbed => Unanswered::TimedOut(Waited::Others).into(),
         Failed::NoFinger => NotDone::NoFinger,
         Failed::Words(words) => NotDone::Dishonest(words),
     }

@@ -118,6 +118,8 @@ pub(crate) enum Failed {
     Status(u8),
     /// The key could not be opened, read or written.
     Gone,
+    /// Another program's answer came instead of ours.
+    Disturbed,
     /// Nobody touched the sensor.
     NoFinger,
     /// Its answer was none that an honest key gives.

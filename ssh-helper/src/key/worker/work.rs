@@ -285,7 +285,13 @@ fn why(problem: &dyn Display) -> Failed {
     if text.starts_with("read err") || text.starts_with("write err") {
         return Failed::Gone;
     }
-    Failed::Words(printable(&text, 100))
+    if text.starts_with("Nonce") {
+        return Failed::Disturbed;
+    }
+    Failed::Words(format!(
+        "its answer is malformed ({})",
+        printable(&text, 100)
+    ))
 }
 
 /// Words of a key, made fit to be shown.
@@ -325,6 +331,10 @@ mod tests {
         ));
         assert!(matches!(why(&"read err = 0xFE"), Failed::Gone));
         assert!(matches!(why(&"write error"), Failed::Gone));
+        assert!(matches!(
+            why(&"Nonce verification failed"),
+            Failed::Disturbed
+        ));
         assert!(matches!(why(&"ciborium parse error"), Failed::Words(_)));
     }
 
