@@ -2,7 +2,11 @@
 //! fido2-token where it can judge.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, reason = "also in a test's helpers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "also in a test's helpers"
+)]
 
 use std::process::Command as Program;
 
@@ -583,6 +587,10 @@ fn always_uv_is_switched_on_and_off_and_what_is_so_already_costs_no_pin() {
         .output()
         .expect_success();
     assert!(!blue.commands().contains(&Command::Config));
+    let json = key(&machine, &["config", "always-uv", "on", "--json"]).output();
+    let done = "{\"version\":1,\"key\":{\"node\":\"/dev/hidraw0\",\"product\":\"Blue\"},\
+                \"done\":\"always-uv on\"}\n";
+    assert_eq!(json.stdout, done);
     let off = key(&machine, &["config", "always-uv", "off"]);
     answering(off, &[("8 tries left", "1111"), ("7 tries left", "2468")]).expect_success();
     assert!(
