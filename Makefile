@@ -45,7 +45,7 @@ demo: build
 test: build
 	@.ci/prerequisites $(BENCH_PACKAGES)
 	cargo test --locked --workspace
-	cargo test --locked -p tests --features built-in-uv --test built_in_uv
+	cargo test --locked -p tests --features built-in-uv --test built_in_uv --test key_fingerprints
 	$(IN_A_NAMESPACE) cargo test $(FUZZ)
 
 # What `make test` leaves out because it takes minutes.

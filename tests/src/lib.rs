@@ -48,6 +48,6 @@ pub mod virtual_key;
 pub use liar::Liar;
 pub use login::{Pam, Style};
 pub use machine::{Machine, Session};
-#[cfg(feature = "built-in-uv")]
-pub use virtual_key::Fingerprint;
 pub use virtual_key::{Attestation, Command, Presence, Profile, Reply, VirtualKey};
+#[cfg(feature = "built-in-uv")]
+pub use virtual_key::{Fingerprint, Sample};

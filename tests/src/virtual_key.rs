@@ -38,7 +38,7 @@ use sha2::{Digest, Sha256};
 pub use attestation::Attestation;
 pub use channel::{Channel, descriptors, member};
 #[cfg(feature = "built-in-uv")]
-pub use fingerprint::Fingerprint;
+pub use fingerprint::{Fingerprint, Sample};
 pub use get_info::GetInfo;
 pub use journal::{Reply, Transaction};
 pub use presence::Presence;
@@ -178,6 +178,26 @@ impl VirtualKey {
     #[cfg(feature = "built-in-uv")]
     pub fn fingerprint(&self, fingerprint: Fingerprint) {
         self.fingerprint.set(fingerprint);
+    }
+
+    /// Scripts the touches of a finger that is enrolled, three good ones in all; all are good when
+    /// there are no more.
+    #[cfg(feature = "built-in-uv")]
+    pub fn samples(&self, samples: &[Sample]) {
+        self.fingerprint.set_samples(samples);
+    }
+
+    /// The fingers that are enrolled: their ids, and names where they have any.
+    #[cfg(feature = "built-in-uv")]
+    pub fn fingerprints(&self) -> Vec<(Vec<u8>, Option<String>)> {
+        let enrolled = self
+            .storage
+            .template_infos()
+            .expect("memory gives its list");
+        let enrolled = enrolled.into_iter();
+        enrolled
+            .map(|one| (one.template_id, one.template_friendly_name))
+            .collect()
     }
 
     /// How many wrong fingers the sensor takes before it is blocked.

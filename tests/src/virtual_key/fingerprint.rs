@@ -25,7 +25,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use opensk::api::fingerprint::{
@@ -50,23 +51,57 @@ pub enum Fingerprint {
     Nobody,
 }
 
+/// What comes of one touch of a finger that is enrolled (CTAP 2.1 §6.7.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sample {
+    /// It is one of those that are wanted.
+    Good,
+    /// The finger moved too fast.
+    TooFast,
+    /// Nobody touched the sensor.
+    Nobody,
+}
+
 /// The script, shared between a test and the key's thread.
 #[derive(Clone)]
-pub(super) struct FingerprintScript(Arc<Mutex<Fingerprint>>);
+pub(super) struct FingerprintScript(Arc<Mutex<State>>);
+
+struct State {
+    fingerprint: Fingerprint,
+    /// Of a finger that is enrolled; all good when there are no more.
+    samples: VecDeque<Sample>,
+    /// How many of it are still wanted.
+    wanted: usize,
+}
 
 impl FingerprintScript {
     pub(super) fn new(fingerprint: Fingerprint) -> Self {
-        Self(Arc::new(Mutex::new(fingerprint)))
+        Self(Arc::new(Mutex::new(State {
+            fingerprint,
+            samples: VecDeque::new(),
+            wanted: SAMPLES,
+        })))
     }
 
     pub(super) fn set(&self, fingerprint: Fingerprint) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fingerprint;
+        self.state().fingerprint = fingerprint;
+    }
+
+    pub(super) fn set_samples(&self, samples: &[Sample]) {
+        self.state().samples = samples.iter().copied().collect();
     }
 
     fn get(&self) -> Fingerprint {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state().fingerprint
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// How many good samples a new finger takes.
+const SAMPLES: usize = 3;
 
 /// The one fingerprint that is enrolled from the start.
 const OWNERS: [u8; 1] = [1];
@@ -179,16 +214,25 @@ impl SensorHardware for Sensor {
     }
 
     fn prepare_enrollment(&mut self) -> CtapResult<()> {
+        self.fingerprint.state().wanted = SAMPLES;
         Ok(())
     }
 
-    /// One sample is enough for a second finger.
     fn capture_sample(
         &mut self,
         _: Option<usize>,
     ) -> CtapResult<(Ctap2EnrollFeedback, usize, Option<Vec<u8>>)> {
+        let mut state = self.fingerprint.state();
+        let feedback = match state.samples.pop_front().unwrap_or(Sample::Good) {
+            Sample::Good => {
+                state.wanted -= 1;
+                Ctap2EnrollFeedback::FpGood
+            }
+            Sample::TooFast => Ctap2EnrollFeedback::FpTooFast,
+            Sample::Nobody => Ctap2EnrollFeedback::NoUserActivity,
+        };
         let another = OWNERS.map(|id| id + 1).to_vec();
-        Ok((Ctap2EnrollFeedback::FpGood, 0, Some(another)))
+        Ok((feedback, state.wanted, Some(another)))
     }
 
     fn cancel_enrollment(&mut self) -> CtapResult<()> {
@@ -204,6 +248,6 @@ impl SensorHardware for Sensor {
     }
 
     fn max_capture_samples_required_for_enroll(&self) -> usize {
-        1
+        SAMPLES
     }
 }
