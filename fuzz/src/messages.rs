@@ -7,9 +7,10 @@ use std::sync::LazyLock;
 
 use ceremony::authenticator::client_pin::{KeyAgreementKey, PinUvAuthProtocol, SharedSecret};
 use ceremony::authenticator::ctap2::{
-    AttestationObject, ClientPinAnswer, GetAssertion, Info, response,
+    AttestationObject, ClientPinAnswer, GetAssertion, Info, SelfDescription, response,
 };
 use ceremony::authenticator_data::AuthenticatorData;
+use ceremony::credential::is_printable;
 use ceremony::public_key::PublicKey;
 use ceremony::relying_party::RelyingPartyId;
 
@@ -26,6 +27,9 @@ pub(crate) fn messages(bytes: &[u8]) {
             if let Some(info) = read_whole(data, Info::parse) {
                 assert!(info.max_msg_size > 0);
                 assert_ne!(info.max_credential_count_in_list, Some(0));
+            }
+            if let Some(said) = read_whole(data, SelfDescription::parse) {
+                is_fit_to_be_shown(&said);
             }
         }
         1 => {
@@ -56,6 +60,16 @@ pub(crate) fn messages(bytes: &[u8]) {
             }
         },
     }
+}
+
+/// A key's own words are few, short and harmless.
+fn is_fit_to_be_shown(said: &SelfDescription) {
+    let options = said.options.iter().map(|(name, _)| name);
+    let lists = [&said.versions, &said.extensions, &said.transports];
+    for words in lists.into_iter().flatten().chain(options) {
+        assert!(words.chars().count() <= 64 && words.chars().all(is_printable));
+    }
+    assert!(lists.iter().all(|list| list.len() <= 32) && said.options.len() <= 32);
 }
 
 /// What `parse` makes of `data`. Where it takes it, it takes neither a byte

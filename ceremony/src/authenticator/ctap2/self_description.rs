@@ -50,17 +50,17 @@ impl SelfDescription {
         let mut remaining = None;
         read_map(data, |key, value| match key {
             0x01 => once(&mut versions, list(value, name)?),
-            0x02 => once(&mut extensions, list(value, name)?),
+            0x02 => once_or_not(&mut extensions, list(value, name)),
             0x03 => {
                 let bytes = value.bytes().map_err(|_| WRONG)?;
                 once(&mut aaguid, Aaguid(bytes.try_into().map_err(|_| WRONG)?))
             }
             0x04 => once(&mut options, read_options(value)?),
-            0x06 => once(&mut protocols, list(value, number)?),
-            0x09 => once(&mut transports, list(value, name)?),
-            0x0a => once(&mut algorithms, list(value, algorithm)?),
-            0x0e => once(&mut firmware_version, number(value)?),
-            0x14 => once(&mut remaining, number(value)?),
+            0x06 => once_or_not(&mut protocols, list(value, number)),
+            0x09 => once_or_not(&mut transports, list(value, name)),
+            0x0a => once_or_not(&mut algorithms, list(value, algorithm)),
+            0x0e => once_or_not(&mut firmware_version, number(value)),
+            0x14 => once_or_not(&mut remaining, number(value)),
             _ => Ok(false),
         })?;
         Ok(Self {
@@ -85,6 +85,12 @@ impl SelfDescription {
 }
 
 const WRONG: Malformed = Malformed("getInfo");
+
+/// A member that is only shown. One of another kind than it should be is passed
+/// over, as one that nobody knows: no command need fail for it.
+fn once_or_not<T>(member: &mut Option<T>, read: Result<T, Malformed>) -> Result<bool, Malformed> {
+    read.map_or(Ok(false), |value| once(member, value))
+}
 
 fn list<T>(
     value: &mut Decoder<'_>,
@@ -174,17 +180,26 @@ mod tests {
         let many = format!("02 98 28 {}", "61 61".repeat(40));
         assert_eq!(described(1, &many).unwrap().extensions.len(), MOST_ENTRIES);
         assert!(described(1, "02 9b8000000000000000").is_err());
+        assert!(described(1, "04 bb8000000000000000").is_err());
     }
 
     #[test]
-    fn wrong_types_are_refused() {
-        for more in [
-            "02 01",
-            "04 a1 627576 01",
-            "0a 81 a1 63616c67 61",
-            "14 61 61",
-        ] {
-            assert!(described(1, more).is_err(), "{more}");
+    fn what_is_only_shown_is_passed_over_where_it_is_of_another_kind() {
+        let said = described(4, "02 01  09 a0  0e 6131  14 07").unwrap();
+        assert!(said.extensions.is_empty() && said.transports.is_empty());
+        assert_eq!(said.firmware_version, None);
+        assert_eq!(said.remaining_discoverable_credentials, Some(7));
+        let algorithms = described(1, "0a 82 a1 63616c67 6161 01")
+            .unwrap()
+            .algorithms;
+        assert!(algorithms.is_empty());
+    }
+
+    #[test]
+    fn what_is_acted_on_and_what_does_not_end_is_refused() {
+        for more in ["04 a1 627576 01", "02 81", "0e", "0e 01 00", "0e 01 0e 01"] {
+            let members = if more == "0e 01 0e 01" { 2 } else { 1 };
+            assert!(described(members, more).is_err(), "{more}");
         }
         assert!(SelfDescription::parse(&[]).is_err());
     }
