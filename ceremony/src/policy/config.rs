@@ -89,6 +89,11 @@ impl Config {
         Ok(policy)
     }
 
+    /// The services that have a table of their own.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.services.keys().map(String::as_str)
+    }
+
     /// What a login through `service` has to satisfy: what its own table says,
     /// or the defaults for the services that are covered without one.
     pub fn for_service(&self, service: &str) -> Policy {
@@ -264,6 +269,7 @@ mod tests {
         assert!(!config.for_service("su").covered);
         assert!(!config.for_service("cron").covered);
         assert!(!config.for_service("").covered);
+        assert!(config.services().eq(["cups", "su"]));
     }
 
     #[test]
