@@ -2,6 +2,7 @@
 //! completions grow.
 #![forbid(unsafe_code)]
 
+mod check;
 pub(crate) mod key;
 pub(crate) mod manual;
 
@@ -12,6 +13,8 @@ use ceremony::credential::{CredentialName, UserVerification};
 use ceremony::public_key::Algorithm;
 use ceremony::relying_party::RelyingPartyId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use check::Check;
 
 use crate::key_name;
 
@@ -54,6 +57,7 @@ pub(crate) enum Command {
     Rename(Rename),
     Remove(Remove),
     Test(Test),
+    Check(Check),
     Key(key::Key),
     /// Judge the receipts of approvals.
     #[command(subcommand)]

@@ -1,14 +1,15 @@
 //! `passkey` enrols FIDO2 security keys for login on this machine and looks
 //! after them.
 //!
-//! One command, one file: [`enroll`], [`list`], [`show`], [`rename`],
-//! [`remove`], [`mod@test`], [`receipt`], [`export`], [`key`]. They
-//! stand on the ceremonies of the `ceremony` library; what is here is the
+//! One command, one file or folder: [`enroll`], [`list`], [`show`], [`rename`],
+//! [`remove`], [`mod@test`], [`mod@check`], [`key`], [`receipt`], [`export`].
+//! They stand on the ceremonies of the `ceremony` library; what is here is the
 //! person's side of it: whose account, which key, what is said, what is
 //! written.
 #![forbid(unsafe_code)]
 
 mod account_password;
+mod check;
 mod cli;
 mod enroll;
 mod entry;
@@ -86,6 +87,7 @@ fn run(command: &Command, screen: &mut Screen) -> Result<Conclusion, Failure> {
         Command::Rename(wanted) => rename::rename(wanted, screen),
         Command::Remove(wanted) => remove::remove(wanted, screen),
         Command::Test(wanted) => test::test(wanted, screen),
+        Command::Check(wanted) => return check::check(wanted, screen),
         Command::Key(wanted) => key::key(wanted, screen),
         Command::Receipt(Receipt::Verify(wanted)) => receipt::verify(wanted, screen),
         Command::Export(Export::AllowedSigners(wanted)) => export::allowed_signers(wanted, screen),

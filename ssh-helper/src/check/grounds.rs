@@ -1,0 +1,103 @@
+//! What verdicts rest on: the services, the people, the policy.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use ceremony::policy::{Config, PolicyError};
+
+use super::finding::shown;
+use super::modules::ModuleFolders;
+use super::pam_folder::PamFolders;
+use super::people::Person;
+use super::stack::{Handler, Stack};
+
+/// A service and its stack.
+pub(super) struct Service {
+    pub(super) name: String,
+    pub(super) stack: Stack,
+}
+
+impl Service {
+    /// The lines that ask our module.
+    pub(super) fn ours(&self) -> impl Iterator<Item = &Handler> {
+        self.stack.handlers.iter().filter(|line| line.is_ours())
+    }
+}
+
+/// Those whose stack names us, or those that are asked for.
+pub(super) fn services(
+    folders: &PamFolders,
+    names: &BTreeSet<String>,
+    wanted: &[String],
+) -> Vec<Service> {
+    let service = |name: &String| Service {
+        name: name.clone(),
+        stack: Stack::of_service(folders, name),
+    };
+    if !wanted.is_empty() {
+        return wanted.iter().map(service).collect();
+    }
+    let all = names.iter().filter(|name| !is_a_part(name));
+    all.map(service).filter(|it| it.stack.names_us).collect()
+}
+
+/// Files that are there to be included, by no program of that name; and "other",
+/// which stands for what has no file.
+fn is_a_part(name: &str) -> bool {
+    const PARTS: [&str; 10] = [
+        "other",
+        "system-auth",
+        "password-auth",
+        "fingerprint-auth",
+        "smartcard-auth",
+        "postlogin",
+        "system-login",
+        "system-local-login",
+        "system-remote-login",
+        "system-services",
+    ];
+    name.starts_with("common-") || PARTS.contains(&name)
+}
+
+/// What all verdicts rest on.
+pub(super) struct Grounds<'g> {
+    pub(super) config: &'g Result<Config, PolicyError>,
+    pub(super) folders: &'g ModuleFolders,
+    pub(super) people: &'g [Person],
+    /// Whether the people were named by whoever asks.
+    pub(super) people_are_wanted: bool,
+}
+
+/// Whether somebody else than root could have written a file, in words.
+pub(super) fn not_roots(path: &Path) -> Option<String> {
+    let it = fs::metadata(path).ok()?;
+    let mode = it.mode() & 0o7777;
+    if it.uid() != 0 {
+        Some(format!("{} belongs to uid {}", shown(path), it.uid()))
+    } else if mode & 0o022 != 0 && it.is_file() {
+        Some(format!(
+            "{} can be written by others (mode {mode:04o})",
+            shown(path)
+        ))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_to_be_included_is_no_service() {
+        for name in ["common-auth", "system-auth", "other"] {
+            assert!(is_a_part(name), "{name}");
+        }
+        for name in ["sudo", "su-l", "login", "commonplace"] {
+            assert!(!is_a_part(name), "{name}");
+        }
+    }
+}
