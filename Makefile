@@ -8,7 +8,7 @@ CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 SHELL_FILES := .ci/run .ci/advisories .ci/prerequisites fuzz/run fuzz/instrument
 
 # What the bench plays with and judges by, beyond what building needs.
-BENCH_PACKAGES := binutils jq openssh-client util-linux bsdutils passwd login sudo fido2-tools libpam-u2f pamu2fcfg
+BENCH_PACKAGES := binutils groff-base jq openssh-client util-linux bsdutils passwd login sudo fido2-tools libpam-u2f pamu2fcfg
 
 # How long each fuzz target runs.
 FUZZ_SECONDS ?= 60

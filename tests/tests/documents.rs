@@ -38,12 +38,12 @@ fn named(document: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
-#[test]
-fn every_test_that_security_names_is_there() {
+/// Fails where a document names a test that is not there.
+fn assert_there(document: &str, at_least: usize) {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let named = named(include_str!("../../SECURITY.md"));
+    let named = named(document);
     assert!(
-        named.len() > 40,
+        named.len() > at_least,
         "few tests are named: has the way they are written changed? {named:?}"
     );
     for (file, test) in named {
@@ -52,6 +52,158 @@ fn every_test_that_security_names_is_there() {
         let source = source.unwrap_or_else(|_| panic!("no tests of the name {file}"));
         let there = test.is_empty() || source.contains(&format!("#[test]\nfn {test}("));
         assert!(there, "no test {test} in {file}");
+    }
+}
+
+#[test]
+fn every_test_that_security_names_is_there() {
+    assert_there(include_str!("../../SECURITY.md"), 40);
+}
+
+/// The names of the pages that the program writes for itself, as commands.
+fn commands(machine: &Machine) -> Vec<String> {
+    let written = machine.passkey(["manual", "/root"]).output();
+    let written = written.expect_success().stdout;
+    let pages = written.lines().map(|page| page.trim_end_matches(".1"));
+    pages.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_command_has_a_row_and_every_row_a_test() {
+    let table = include_str!("../../docs/commands.md");
+    assert_there(table, 40);
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| `") || line.starts_with("| …"))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    for row in &rows {
+        assert_eq!(row.len(), 3, "{row:?}");
+        assert!(row.iter().all(|cell| !cell.is_empty()), "{row:?}");
+        assert!(row[2].contains("::"), "{row:?}");
+    }
+    let described: Vec<String> = rows
+        .iter()
+        .filter_map(|row| row[0].strip_prefix('`')?.strip_suffix('`'))
+        .map(|command| format!("passkey {command}").replace(' ', "-"))
+        .collect();
+    let all = commands(&Machine::lived_on());
+    // A command with commands of its own does nothing by itself.
+    let is_leaf = |page: &&String| !all.iter().any(|it| it.starts_with(&format!("{page}-")));
+    for page in all.iter().filter(is_leaf) {
+        assert!(described.contains(page), "{page} has no row");
+    }
+}
+
+#[test]
+fn man_pages_are_clean_and_there_is_one_for_every_command() {
+    let machine = Machine::lived_on();
+    let pages = commands(&machine);
+    for page in [
+        "passkey",
+        "passkey-enroll",
+        "passkey-key-pin-set",
+        "passkey-check",
+    ] {
+        assert!(pages.iter().any(|it| it == page), "{pages:?}");
+    }
+    for page in pages {
+        // The bench's machine has no file of local macros.
+        let lint = format!("groff -man -Tutf8 -ww -Wfile -z /root/{page}.1 2>&1");
+        let said = machine.sh(&lint).output().expect_success().stdout;
+        assert_eq!(said, "", "{page}");
+    }
+    let ended = machine.passkey(["manual", "/nowhere"]).output();
+    assert_eq!(ended.code(), Some(1));
+    assert!(
+        ended.stderr.contains("name a directory that exists"),
+        "{ended:#?}"
+    );
+}
+
+#[test]
+fn completions_are_of_use_to_their_shells() {
+    let machine = Machine::lived_on();
+    // bash, the one shell that is everywhere, completes by it
+    let complete = "eval \"$(passkey completions bash)\"; COMP_WORDS=(passkey en); COMP_CWORD=1; \
+                    _passkey passkey en passkey; echo \"${COMPREPLY[@]}\"";
+    let completed = machine.run(["/bin/bash", "-c", complete]).output();
+    assert_eq!(completed.expect_success().stdout, "enroll\n");
+    for (shell, knows) in [("zsh", "#compdef passkey"), ("fish", "complete -c passkey")] {
+        let script = machine
+            .passkey(["completions", shell])
+            .output()
+            .expect_success();
+        assert!(script.stdout.contains(knows), "{shell}");
+        for word in ["touch-only", "fingerprints", "allowed-signers"] {
+            assert!(script.stdout.contains(word), "{shell}: {word}");
+        }
+    }
+    let ended = machine.passkey(["completions", "tcsh"]).output();
+    assert_eq!(ended.code(), Some(2), "{ended:#?}");
+}
+
+/// What the help says a command's JSON has.
+fn documented_members(help: &str, command: &str) -> Vec<String> {
+    let (_, json) = help.split_once("\nJSON:\n").expect("a section");
+    let begin = format!("\n    {command}\n");
+    let (_, entry) = json
+        .split_once(&begin)
+        .unwrap_or_else(|| panic!("nothing on {command}"));
+    let lines = entry
+        .lines()
+        .take_while(|line| line.starts_with("        "));
+    let entry = lines.collect::<Vec<_>>().join(" ");
+    let mut depth = 0;
+    let outer: String = entry
+        .chars()
+        .filter(|&c| {
+            depth += usize::from("[(".contains(c));
+            let is_outer = depth == 0;
+            depth -= usize::from("])".contains(c));
+            is_outer
+        })
+        .collect();
+    let mut members: Vec<String> = outer.split(',').map(|it| it.trim().to_owned()).collect();
+    members.sort();
+    members
+}
+
+#[test]
+fn every_member_of_the_json_is_documented_and_every_documented_one_is_there() {
+    let machine = Machine::lived_on();
+    let help = machine.passkey(["--help"]).output().expect_success().stdout;
+    let blue = machine.plug_in(VirtualKey::named("Blue"));
+    blue.presence(tests::Presence::after_ms(150));
+    for (command, arguments) in [
+        ("enroll", &["enroll", "--touch-only", "--name", "blue"][..]),
+        ("list", &["list"]),
+        ("show", &["show", "blue"]),
+        ("test", &["test", "--receipt", "/root/receipt"]),
+        ("receipt verify", &["receipt", "verify", "/root/receipt"]),
+        ("export allowed-signers", &["export", "allowed-signers"]),
+        ("check", &["check"]),
+        ("key list", &["key", "list"]),
+        ("rename", &["rename", "blue", "red"]),
+        ("remove", &["remove", "--last", "red"]),
+    ] {
+        let user: &[&str] = match arguments[0] {
+            "check" | "key" => &[],
+            _ => &["--user", "alice"],
+        };
+        let arguments = [arguments, &["--json"], user].concat();
+        let ended = machine.passkey(arguments).output();
+        let value: serde_json::Value =
+            serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{command}: {ended:#?}"));
+        let object = value.as_object().expect("an object");
+        let members: Vec<&String> = object.keys().filter(|it| *it != "version").collect();
+        assert_eq!(
+            members,
+            documented_members(&help, command)
+                .iter()
+                .collect::<Vec<_>>(),
+            "{command}"
+        );
     }
 }
 

@@ -55,24 +55,47 @@ SUDO_UID, PKEXEC_UID, DOAS_USER
 const JSON: &str = "\
 With --json the result is one line on stdout, an object with \"version\": 1. The
 version grows when a member goes or changes its meaning; new members may come
-at any time. Talk stays on stderr. A failure prints no object, and exits with 1.
-  enroll    user, file, credential, attestation, number (of keys now), undo
-  list      user, credentials
-  show      user, file, credential, counter (null for who is not root)
-  rename    user, from, to
-  remove    user, name, left (keys of the account)
-  test      user, service, key, device, user_present, user_verified, counter,
-            user_verification (what the service asks for)
-  check     files, keys, services: [service, user, way_in, because],
-            findings: [id, severity, what, why, try]
+at any time. Talk stays on stderr. A failure prints no object, and exits with
+1; only receipt verify then says which receipts do not hold.
+  enroll
+      user, file, credential, attestation, number (of keys now), undo
+  list
+      user, credentials
+  show
+      user, file, credential, counter (null for who is not root)
+  rename
+      user, from, to
+  remove
+      user, name, left (keys that the account still has)
+  test
+      user, service, key, device, user_present, user_verified, counter,
+      user_verification (what the service asks for)
+  check
+      files [path, state, says], keys [node, product, accessible, says],
+      services [service, user, way_in, because],
+      findings [id, severity, what, why, try]
+  key list
+      keys [node, product, accessible, versions, aaguid, model, problem]
+  key info
+      key, aaguid, model, firmware, versions, extensions, transports,
+      algorithms (COSE numbers), options, pin [set, min_length,
+      must_be_changed, tries_left, power_cycle_needed],
+      fingerprints_enrolled, credentials_left
+  key credentials list
+      key, credentials [id, rp_id, user_name, user_display_name]
+  key fingerprints list
+      key, fingerprints [id, name]
+  other commands of key
+      key, done (what was done)
   receipt verify
-            receipts: [line, holds, why, user, service, host, command, time,
-            nonce, key, user_present, user_verified, counter], check_with
+      receipts [line, holds, why, user, service, host, command, time, nonce,
+      key, user_present, user_verified, counter], check_with
   export allowed-signers
-            user, allowed_signers: [line]
-A credential has name, algorithm, user_verification (\"required\" or
-\"discouraged\"), enrolled (RFC 3339), rp_id, aaguid, discoverable, synced,
-answers_silently, public_key (OpenSSH), fingerprint.";
+      user, allowed_signers
+A credential of this machine has name, algorithm, user_verification
+(\"required\" or \"discouraged\"), enrolled (RFC 3339), rp_id, aaguid,
+discoverable, synced, answers_silently, public_key (OpenSSH), fingerprint.
+A key has node and product.";
 
 const FILES: &str = "\
 /etc/pam-passkey/config.toml        what a login asks for; pam-passkey.toml(5)
