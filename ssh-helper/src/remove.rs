@@ -26,9 +26,10 @@ pub(crate) fn remove(wanted: &cli::Remove, screen: &mut Screen) -> Result<(), Fa
         let nothing = CredentialFile::new(&account);
         return Err(machine::unknown(&wanted.name, &nothing, &account));
     };
-    let the_last = match wanted.last {
-        true => TheLast::Too,
-        false => confirm_the_last(&wanted.name, &account, root, &store, screen)?,
+    let the_last = if wanted.last {
+        TheLast::Too
+    } else {
+        confirm_the_last(&wanted.name, &account, root, &store, screen)?
     };
     let file = take_out(&wanted.name, the_last, &account, &store)?;
 

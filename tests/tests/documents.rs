@@ -1,6 +1,11 @@
 //! What the documents say is so.
 
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "also in a test's helpers"
+)]
 
 use std::fs;
 use std::path::Path;

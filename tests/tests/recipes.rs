@@ -1,7 +1,11 @@
 //! The recipes do what they say to Debian's own files, and undo it.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, reason = "also in a test's helpers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "also in a test's helpers"
+)]
 
 use std::fs;
 
