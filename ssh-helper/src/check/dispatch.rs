@@ -375,6 +375,59 @@ mod tests {
     }
 
     #[test]
+    fn noise_is_read_and_run_without_a_panic() {
+        const PIECES: [&str; 24] = [
+            "auth",
+            "-auth",
+            "session",
+            "@include",
+            "include",
+            "substack",
+            "sudo",
+            "sub",
+            "[",
+            "]",
+            "success=",
+            "default=",
+            "99999999999",
+            "ok",
+            "done",
+            "2",
+            "\\",
+            "#",
+            "\n",
+            "\n",
+            "\t",
+            " ",
+            "required",
+            "/x.so",
+        ];
+        let mut number = 7_u32;
+        let mut noise = || {
+            let mut text = String::new();
+            for _ in 0..80 {
+                number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                text.push_str(PIECES[(number >> 16) as usize % PIECES.len()]);
+                text.push_str(if number >> 31 == 0 { " " } else { "" });
+            }
+            text
+        };
+        let mut lines = 0;
+        for _ in 0..300 {
+            let (sudo, sub) = (noise(), noise());
+            let files = Written::new(&[("sudo", &sudo), ("sub", &sub), ("other", "")]);
+            let stack = Stack::of_service(&files, "sudo");
+            lines += stack.handlers.len();
+            for at in 0..stack.handlers.len() {
+                passed_over(&stack.handlers, at, Code::SUCCESS);
+            }
+            let both = &mut |_, _: &Handler| vec![Code::SUCCESS, Code::AUTH_ERR];
+            outcomes(&stack.handlers, both);
+        }
+        assert!(lines > 300, "{lines}");
+    }
+
+    #[test]
     fn what_is_too_much_to_follow_is_said_to_be() {
         let text = "auth required any\nauth substack sub\n".repeat(40);
         let many = "auth [success=2 ignore=3 default=ok] any\n".repeat(40);

@@ -89,8 +89,8 @@ impl Files {
                 self.add(&path, "missing", "");
                 let what = format!("{} is missing", shown(&path));
                 let how = format!(
-                    "install pam-passkey again, or as root: mkdir {}",
-                    shown(&path)
+                    "install pam-passkey again, or as root: install -d -m 0755 \
+                     {CONFIGURATION} {CONFIGURATION}/users"
                 );
                 self.findings.push(Finding::new(Id::FileMissing, what, how));
             }

@@ -76,6 +76,8 @@ ids! {
         "The policy does not accept keys that may be copied between devices.";
     KeyChangesNothing "key-changes-nothing" Warning
         "A key is asked for, and whatever comes of it changes nothing.";
+    PasswordInVain "password-in-vain" Warning
+        "Whoever's key fails is asked for a password that cannot let them in.";
     SkipsARefusal "skips-a-refusal" Warning
         "Whoever the key lets in is not seen by a later module that might refuse them.";
     RootLockedOut "root-locked-out" Note

@@ -21,13 +21,11 @@ pub(super) const LONGEST: u64 = 1 << 20;
 /// The most files in `/etc/pam.d` that are looked at.
 pub(super) const MOST_FILES: usize = 1000;
 
-/// Where libpam and its distributions look for services, in this order.
-const FOLDERS: [&str; 4] = [
-    "/etc/pam.d",
-    "/usr/lib/pam.d",
-    "/usr/etc/pam.d",
-    "/usr/share/pam.d",
-];
+/// Where Debian's libpam looks for services, in this order.
+const FOLDERS: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
+
+/// Where those of other distributions look besides.
+const FURTHER_FOLDERS: [&str; 2] = ["/usr/etc/pam.d", "/usr/share/pam.d"];
 
 /// The folders of this machine. Each file is read once.
 pub(super) struct PamFolders {
@@ -39,19 +37,18 @@ pub(super) struct PamFolders {
 impl PamFolders {
     /// `None` where there are none: then libpam reads `/etc/pam.conf`.
     pub(super) fn of_this_machine() -> Option<Self> {
-        // The first one counts even where it is missing: files are included from there.
-        let (first, others) = FOLDERS.split_first()?;
-        let there = |folder: &&&str| Path::new(folder).is_dir();
-        let others: Vec<PathBuf> = others.iter().filter(there).map(PathBuf::from).collect();
-        if !Path::new(first).is_dir() && others.is_empty() {
-            return None;
-        }
-        let mut folders = vec![PathBuf::from(first)];
-        folders.extend(others);
-        Some(Self {
+        let is_debians = Path::new("/usr/share/pam-configs").exists()
+            || Path::new("/etc/debian_version").exists();
+        let further = if is_debians {
+            &[][..]
+        } else {
+            &FURTHER_FOLDERS
+        };
+        let folders: Vec<PathBuf> = FOLDERS.iter().chain(further).map(PathBuf::from).collect();
+        // All of them are kept: files are included from the first, there or not.
+        folders.iter().any(|folder| folder.is_dir()).then(|| Self {
             folders,
-            is_debians: Path::new("/usr/share/pam-configs").exists()
-                || Path::new("/etc/debian_version").exists(),
+            is_debians,
             read: RefCell::default(),
         })
     }

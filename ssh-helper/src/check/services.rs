@@ -29,6 +29,8 @@ struct Judged<'g> {
     /// What it were like for somebody with a password and a key; none where the
     /// key is not asked for at all.
     model: Option<WayIn>,
+    /// Whether the password is asked for and cannot help.
+    asks_in_vain: bool,
 }
 
 /// Judges all services.
@@ -70,15 +72,18 @@ fn judged<'g>(service: &'g Service, grounds: &Grounds<'g>) -> Judged<'g> {
             |line: &Handler| ours::of(grounds.config, &service.name, line.arguments(), person);
         Passage::new(&service.stack, person, grounds.folders, ours).verdict()
     };
+    let model = model(service, grounds);
     Judged {
         service,
         verdicts: asked.map(|person| (person, verdict(person))).collect(),
-        model: model(service, grounds),
+        model: model.map(|(way_in, _)| way_in),
+        asks_in_vain: model.is_some_and(|(_, asks_in_vain)| asks_in_vain),
     }
 }
 
-/// The way in of somebody who has a password and a key that works.
-fn model(service: &Service, grounds: &Grounds<'_>) -> Option<WayIn> {
+/// The way in of somebody who has a password and a key that works, and whether
+/// the password is asked for in vain.
+fn model(service: &Service, grounds: &Grounds<'_>) -> Option<(WayIn, bool)> {
     let covered = service.ours().any(|line| {
         grounds.folders.find(line).is_ok()
             && ours::policy(grounds.config, &service.name, line.arguments())
@@ -87,7 +92,11 @@ fn model(service: &Service, grounds: &Grounds<'_>) -> Option<WayIn> {
     let mut person = grounds.people.first()?.clone();
     person.password = Password::Set;
     let passage = Passage::new(&service.stack, &person, grounds.folders, |_| Ours::Asks);
-    covered.then(|| passage.verdict().way_in)
+    covered.then(|| {
+        let way_in = passage.verdict().way_in;
+        let in_vain = way_in == WayIn::Key && passage.asks_for_a_password_in_vain();
+        (way_in, in_vain)
+    })
 }
 
 /// What the verdicts of one service say.
@@ -164,6 +173,15 @@ fn about_verdicts(judged: &Judged<'_>, findings: &mut Vec<Finding>) {
         let how = "once everybody has a key, set when_not_enrolled = \"refuse\" \
                    in /etc/pam-passkey/config.toml";
         findings.push(Finding::new(Id::SecondFactorHole, what, how));
+    }
+    if judged.asks_in_vain {
+        let what = format!("{shown_service} asks for a password that lets nobody in");
+        let how = format!(
+            "in {} write default=ignore into the brackets of our line to let the password in, \
+             or default=die to ask for none",
+            place(judged.service)
+        );
+        findings.push(Finding::new(Id::PasswordInVain, what, how));
     }
     if judged.model == Some(WayIn::Password) {
         let what = format!("the key changes nothing in {shown_service}");

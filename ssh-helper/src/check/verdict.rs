@@ -177,6 +177,24 @@ impl<'p> Passage<'p> {
         verdict(plain, because)
     }
 
+    /// Whether a password is asked for once the key has failed, and does not let
+    /// in even where it is right.
+    pub(super) fn asks_for_a_password_in_vain(&self) -> bool {
+        let world = World {
+            key: Err(Code::AUTH_ERR),
+            password_is_right: true,
+            something_else: false,
+            gates_let_pass: true,
+        };
+        let mut asks = false;
+        let outcomes = outcomes(&self.stack.handlers, &mut |at, _| {
+            let answer = self.lines.get(at).map(|(answer, _)| answer);
+            asks |= matches!(answer, Some(Answer::Password(..)));
+            self.answers(at, world)
+        });
+        asks && outcomes.is_some_and(|codes| !codes.contains(&Code::SUCCESS))
+    }
+
     fn way_in(&self, something_else: bool, gates_let_pass: bool) -> WayIn {
         let lets = |key: bool, password_is_right: bool| {
             let worlds: Vec<World> = if key {
@@ -485,6 +503,31 @@ mod tests {
              auth required pam_unix.so",
             WayIn::Password,
         );
+    }
+
+    #[test]
+    fn a_password_that_is_asked_for_in_vain_is_known() {
+        for (stack, in_vain) in [
+            (
+                "auth [success=done] pam_passkey.so\n@include common-auth",
+                true,
+            ),
+            (
+                "auth [success=done default=die] pam_passkey.so\n@include common-auth",
+                false,
+            ),
+            (
+                "auth sufficient pam_passkey.so\n@include common-auth",
+                false,
+            ),
+            ("auth required pam_passkey.so", false),
+        ] {
+            let files = Written::new(&[("sudo", stack), ("common-auth", COMMON), ("other", "")]);
+            let stack_of = Stack::of_service(&files, "sudo");
+            let folders = ModuleFolders::nowhere();
+            let passage = Passage::new(&stack_of, &alice(), &folders, |_| Ours::Asks);
+            assert_eq!(passage.asks_for_a_password_in_vain(), in_vain, "{stack}");
+        }
     }
 
     #[test]

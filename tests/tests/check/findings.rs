@@ -66,6 +66,11 @@ const BROKEN: &[(&str, &str, &str)] = &[
         "the key changes nothing in sudo",
     ),
     (
+        "sed -i 's#^auth.*#auth [success=done abort=die] MODULE#' /etc/pam.d/sudo",
+        "password-in-vain",
+        "sudo asks for a password that lets nobody in",
+    ),
+    (
         "sed -i 's/^@include common-auth/auth requisite pam_nologin.so\\n&/' /etc/pam.d/sudo",
         "skips-a-refusal",
         "is not seen by pam_nologin.so at /etc/pam.d/sudo:19",
@@ -90,6 +95,16 @@ const BROKEN: &[(&str, &str, &str)] = &[
         "not-in-use",
         "no file in /etc/pam.d names pam_passkey.so",
     ),
+    (
+        "for n in $(seq 60); do echo \"user$n:x:$((2000 + n)):100::/:/bin/sh\"; done >> /etc/passwd",
+        "unclear",
+        "13 more accounts were not looked at",
+    ),
+    (
+        "for n in $(seq 1000); do echo > /etc/pam.d/service$n; done",
+        "unclear",
+        "/etc/pam.d has more than 1000 files",
+    ),
     // the lines
     (
         "sed -i 's#MODULE#pam_passkey.so#' /etc/pam.d/sudo",
@@ -98,14 +113,14 @@ const BROKEN: &[(&str, &str, &str)] = &[
     ),
     (
         "mkdir /usr/local/lib/other; echo text > /usr/local/lib/other/pam_passkey.so; \
-         sed -i 's#lib/security#lib/other#' /etc/pam.d/sudo",
+         sed -i 's#lib/ours#lib/other#' /etc/pam.d/sudo",
         "module-not-loadable",
         "/usr/local/lib/other/pam_passkey.so cannot be loaded",
     ),
     (
         "mkdir /usr/local/lib/other; cp MODULE /usr/local/lib/other; \
          chmod 0666 /usr/local/lib/other/pam_passkey.so; \
-         sed -i 's#lib/security#lib/other#' /etc/pam.d/sudo",
+         sed -i 's#lib/ours#lib/other#' /etc/pam.d/sudo",
         "module-untrusted",
         "/usr/local/lib/other/pam_passkey.so can be written by others (mode 0666)",
     ),

@@ -14,9 +14,12 @@ pub(crate) struct Healthy {
     pub(crate) keys: [PluggedIn; 2],
 }
 
-/// A file of `/etc/pam.d` that we ship, with the module where a machine has it.
+/// Where the module lies: a copy, with the mode that an installer gives it.
+const OURS: &str = "/usr/local/lib/ours/pam_passkey.so";
+
+/// A file of `/etc/pam.d` that we ship, with the module where the machine has it.
 pub(crate) fn shipped(text: &str) -> String {
-    text.replace("pam_passkey.so", MODULE)
+    text.replace("pam_passkey.so", OURS)
 }
 
 /// What the files we ship include of account and session.
@@ -29,6 +32,8 @@ impl Healthy {
         machine.service("common-account", COMMON);
         let sudo = include_str!("../../../config/pam.d/sudo");
         machine.service("sudo", &shipped(sudo));
+        let install = format!("install -D -m 0755 {MODULE} {OURS}");
+        machine.sh(install).output().expect_success();
         let blue = machine.enrolled("alice", "blue key", &[]);
         let blue = blue.unplug();
         let red = machine.enrolled("alice", "red key", &[]);
@@ -55,7 +60,7 @@ impl Healthy {
 
     /// Breaks something, and looks.
     pub(crate) fn broken(&self, line: &str) -> Checked {
-        let line = line.replace("MODULE", MODULE);
+        let line = line.replace("MODULE", OURS);
         self.machine.sh(line).output().expect_success();
         let checked = Checked::of(self.check(&["--json"]));
         self.mend();
