@@ -18,6 +18,7 @@ mod models;
 mod not_done;
 mod pin;
 mod reset;
+mod touching;
 mod typed_pin;
 mod worker;
 

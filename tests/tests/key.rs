@@ -8,9 +8,14 @@
     reason = "also in a test's helpers"
 )]
 
+// The macros of sk-cbor name it.
+extern crate alloc;
+
 use std::process::Command as Program;
 
+use sk_cbor::{cbor_array_vec, cbor_map};
 use tests::machine::{Finished, Mouse, PluggedIn, Run};
+use tests::virtual_key::Channel;
 use tests::{Command, Machine, Presence, Profile, VirtualKey};
 
 fn key<'m>(machine: &'m Machine, arguments: &[&'m str]) -> Run<'m> {
@@ -93,6 +98,13 @@ fn keys_are_listed_with_what_they_are_and_whether_they_open() {
     assert!(
         rows[1].contains("it speaks only U2F, not FIDO2"),
         "{rows:#?}"
+    );
+
+    let u2f = key(&machine, &["info", "--key", "/dev/hidraw2"]).output();
+    assert_failed(
+        &u2f,
+        "speaks only U2F, not FIDO2",
+        "take a key that says FIDO2",
     );
 
     let json = key(&machine, &["list", "--json"]).output().expect_success();
@@ -532,7 +544,6 @@ fn credentials_on_a_key_are_listed_and_removed_by_a_piece_of_their_id() {
 #[test]
 fn a_piece_of_an_id_means_one_credential_or_none() {
     let (machine, _blue) = keeping_two();
-    // "c0ffee" is the beginning of no id, and nothing at all of every one.
     let listed = answering(key(&machine, &["credentials", "list"]), &[PIN]);
     let ids = ids(&listed);
     let absent = "0123456789abcdef"
@@ -546,6 +557,71 @@ fn a_piece_of_an_id_means_one_credential_or_none() {
         "credentials list",
     );
     assert!(!ended.stdout.contains("Type remove"), "{ended:#?}");
+}
+
+/// A key that keeps a credential for each of these users of a relying party of their own.
+fn keeping(users: &[&str]) -> (Machine, PluggedIn) {
+    let key = blue();
+    let channel = Channel::open(&key);
+    for (number, user) in (0_u8..).zip(users) {
+        let rp_id = format!("pam://{user}");
+        let request = cbor_map! {
+            1 => vec![7; 32],
+            2 => cbor_map! { "id" => rp_id.as_str() },
+            3 => cbor_map! { "id" => vec![number], "name" => *user },
+            4 => cbor_array_vec!(vec![cbor_map! { "alg" => -7, "type" => "public-key" }]),
+            7 => cbor_map! { "rk" => true },
+        };
+        channel.ask(MAKE_CREDENTIAL, Some(request)).unwrap();
+    }
+    drop(channel);
+    with(key.with_pin("2468"))
+}
+
+const MAKE_CREDENTIAL: u8 = 0x01;
+
+#[test]
+fn a_piece_of_an_id_that_means_several_credentials_removes_none() {
+    // More than there are digits: two of the ids begin with the same one.
+    let users = "abcdefghijklmnopq"
+        .split("")
+        .filter(|name| !name.is_empty());
+    let (machine, _blue) = keeping(&users.collect::<Vec<_>>());
+    let list = || answering(key(&machine, &["credentials", "list"]), &[PIN]).expect_success();
+    let all = ids(&list());
+    assert_eq!(all.len(), 17);
+    let digits = "0123456789abcdef".chars().map(String::from);
+    let shared = |digit: &String| all.iter().filter(|id| id.starts_with(digit)).count() > 1;
+    let digit = digits.into_iter().find(shared).unwrap();
+    let ended = answering(key(&machine, &["credentials", "remove", &digit]), &[PIN]);
+    assert_failed(
+        &ended,
+        &format!("have ids that begin with {digit}"),
+        "type more of the id",
+    );
+    assert!(!ended.stdout.contains("Type remove"), "{ended:#?}");
+    assert_eq!(ids(&list()), all);
+}
+
+#[test]
+fn words_on_a_key_are_made_fit_to_be_shown() {
+    let (machine, _blue) = keeping(&["\u{1b}[2J\u{202e}root\n\"alice", "bob"]);
+    let listed = answering(key(&machine, &["credentials", "list"]), &[PIN]).expect_success();
+    assert!(
+        listed.stdout.contains("pam://?[2J?root??alice"),
+        "{listed:#?}"
+    );
+    let strange = |c: char| (c.is_control() && !"\r\n".contains(c)) || c == '\u{202e}';
+    assert_eq!(listed.stdout.find(strange), None, "{listed:#?}");
+    let row = listed
+        .stdout
+        .lines()
+        .find(|line| line.contains("?root"))
+        .unwrap();
+    let id = row.split_whitespace().next().unwrap();
+    let remove = key(&machine, &["credentials", "remove", id]);
+    let removed = answering(remove, &[PIN, ("Type remove", "remove")]).expect_success();
+    assert_eq!(removed.stdout.find(strange), None, "{removed:#?}");
 }
 
 #[test]

@@ -6,16 +6,14 @@ use std::time::{Duration, Instant};
 
 use ceremony::authenticator::configuration::{self, Unchanged};
 use ceremony::authenticator::ctap2::Setting;
-use ceremony::authenticator::hidraw::FoundKey;
 use ceremony::authenticator::interruption::Interruption;
 use ceremony::authenticator::race::{Course, Field};
-use ceremony::authenticator::{Interaction, NoPin, Notice, PinQuestion};
-use ceremony::pin::Pin;
 
 use super::asking::{somebody_must_be_there, typed_word, with_pin};
 use super::chosen::Chosen;
 use super::done::Done;
 use super::not_done::NotDone;
+use super::touching::Touching;
 use crate::cli::key::{ConfigCommand, OnOrOff};
 use crate::failure::Failure;
 use crate::machine;
@@ -126,37 +124,13 @@ fn change(setting: Setting, chosen: &Chosen, screen: &mut Screen) -> Result<(), 
             interruption: interruption.as_ref(),
         };
         let protocol = chosen.protocol();
-        configuration::change(setting, pin, protocol, &course, &mut Saying(screen)).map_err(|why| {
-            match why {
-                Unchanged::Unanswered(why) => why.into(),
-                Unchanged::Dishonest(why) => NotDone::Dishonest(why.to_owned()),
-            }
+        let mut person = Touching::new(screen, "to change its settings");
+        configuration::change(setting, pin, protocol, &course, &mut person).map_err(|why| match why
+        {
+            Unchanged::Unanswered(why) => why.into(),
+            Unchanged::Dishonest(why) => NotDone::Dishonest(why.to_owned()),
         })
     })
-}
-
-/// The key may want a touch; nothing else is asked for.
-struct Saying<'s>(&'s mut Screen);
-
-impl Interaction for Saying<'_> {
-    fn tell(&mut self, notice: &Notice<'_>) {
-        match notice {
-            Notice::Waiting { key, within, .. } => {
-                self.0
-                    .count_down(&format!("Touch {key} to change its settings"), *within);
-            }
-            Notice::Busy { key, .. } => {
-                self.0.say(&format!(
-                    "Another program is using {key}: do not touch it now."
-                ));
-            }
-            Notice::PlugIn { .. } | Notice::Dropped { .. } | Notice::Unclaimed { .. } => {}
-        }
-    }
-
-    fn ask_pin(&mut self, _: &FoundKey, _: &PinQuestion) -> Result<Pin, NoPin> {
-        Err(NoPin::NotGiven)
-    }
 }
 
 fn cannot(chosen: &Chosen, what: &str) -> Failure {

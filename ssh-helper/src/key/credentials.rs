@@ -1,6 +1,7 @@
 //! `passkey key credentials`: what a key keeps itself.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
@@ -17,7 +18,8 @@ use crate::failure::Failure;
 use crate::ink::Ink;
 use crate::screen::{Report, Screen};
 
-/// How much of an id is shown in a table. It can be typed as it stands there.
+/// How much of an id is shown in a table, where that tells them apart. It can be
+/// typed as it stands there.
 const SHOWN_ID: usize = 16;
 
 /// Lists them, or removes one.
@@ -177,14 +179,19 @@ struct Held {
 
 impl Report for Held {
     fn lines(&self, ink: Ink) -> Vec<String> {
-        let ids: Vec<String> = self.credentials.iter().map(|it| shown_id(&it.id)).collect();
+        let ids: Vec<&str> = self.credentials.iter().map(|it| it.id.as_str()).collect();
+        let length = telling_length(&ids);
+        let ids: Vec<&str> = ids
+            .iter()
+            .map(|id| id.get(..length).unwrap_or(id))
+            .collect();
         let rows: Vec<[&str; 4]> = self
             .credentials
             .iter()
             .zip(&ids)
             .map(|(it, id)| {
                 [
-                    id.as_str(),
+                    *id,
                     it.rp_id.as_str(),
                     it.user_name.as_str(),
                     it.user_display_name.as_str(),
@@ -195,6 +202,29 @@ impl Report for Held {
     }
 }
 
-fn shown_id(id: &str) -> String {
-    id.chars().take(SHOWN_ID).collect()
+/// How much of these ids must be shown to tell them apart.
+fn telling_length(ids: &[&str]) -> usize {
+    let longest = ids.iter().map(|id| id.len()).max().unwrap_or(0);
+    let tells = |length: &usize| {
+        let shown = ids.iter().map(|id| id.get(..*length).unwrap_or(id));
+        shown.collect::<BTreeSet<_>>().len() == ids.len()
+    };
+    (SHOWN_ID..longest).find(tells).unwrap_or(longest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_much_of_an_id_is_shown_as_tells_it_from_the_others() {
+        let (one, two) = (
+            "0".repeat(40),
+            format!("{}1{}", "0".repeat(20), "0".repeat(19)),
+        );
+        assert_eq!(telling_length(&[&one]), SHOWN_ID);
+        assert_eq!(telling_length(&[&one, &two]), 21);
+        assert_eq!(telling_length(&["0a", "0b"]), 2);
+        assert_eq!(telling_length(&[]), 0);
+    }
 }

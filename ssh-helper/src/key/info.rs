@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use ceremony::authenticator::errand::Unanswered;
 use serde::Serialize;
 
 use super::chosen::{Chosen, PinTries};
 use super::done::Which;
 use super::models::model;
+use super::not_done::NotDone;
 use crate::failure::Failure;
 use crate::ink::Ink;
 use crate::screen::{Report, Screen};
@@ -17,8 +19,12 @@ use crate::screen::{Report, Screen};
 pub(crate) fn info(node: Option<&Path>, screen: &mut Screen) -> Result<(), Failure> {
     let chosen = Chosen::find(node, "info", screen)?;
     let tries = if chosen.info.options.client_pin {
-        let tries = chosen.pin_tries();
-        Some(tries.map_err(|problem| chosen.failure(&problem))?)
+        match chosen.pin_tries() {
+            Ok(tries) => Some(tries),
+            // The rest is worth showing all the same.
+            Err(NotDone::Malformed(_) | NotDone::Unanswered(Unanswered::Refused(_))) => None,
+            Err(problem) => return Err(chosen.failure(&problem)),
+        }
     } else {
         None
     };
@@ -136,7 +142,7 @@ impl Pin {
             Some(1) => ink.bad("one try left"),
             Some(few @ 2..=3) => ink.warning(&format!("{few} tries left")),
             Some(left) => format!("{left} tries left"),
-            None => String::new(),
+            None => "it does not say how many tries are left".to_owned(),
         };
         match (self.set, self.must_be_changed) {
             (_, true) => ink.warning(&format!("must be changed first, {tries}")),

@@ -5,12 +5,12 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use ceremony::authenticator::Gesture;
 use ceremony::authenticator::ctap2::{self, Status};
 use ceremony::authenticator::errand::{self, Unanswered};
 use ceremony::authenticator::hidraw::{self, FoundKey, Watch};
 use ceremony::authenticator::interruption::Interruption;
 use ceremony::authenticator::race::{Course, Field};
-use ceremony::authenticator::{Gesture, Interaction, NoPin, Notice, PinQuestion};
 use ceremony::pin::Pin;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -19,6 +19,7 @@ use super::chosen::{Chosen, describe};
 use super::credentials::{can_list, held};
 use super::done::Done;
 use super::not_done::NotDone;
+use super::touching::Touching;
 use crate::failure::Failure;
 use crate::machine;
 use crate::screen::Screen;
@@ -58,7 +59,12 @@ pub(crate) fn reset(node: Option<&Path>, screen: &mut Screen) -> Result<(), Fail
         interruption: interruption.as_ref(),
     };
     let gesture = Some(Gesture::Touch);
-    let answer = errand::run(ctap2::reset(), gesture, &course, &mut Touching::new(screen));
+    let answer = errand::run(
+        ctap2::reset(),
+        gesture,
+        &course,
+        &mut Touching::new(screen, "to erase it"),
+    );
     drop(interruption);
     answer.map_err(|why| not_reset(why, &key, &chosen))?;
     screen.report(&Done::new(
@@ -234,49 +240,5 @@ fn not_reset(why: Unanswered, key: &FoundKey, chosen: &Chosen) -> Failure {
             ),
         ),
         other => NotDone::from(other).failure(key, &chosen.again),
-    }
-}
-
-/// Asks for the touch.
-struct Touching<'s> {
-    screen: &'s mut Screen,
-    what: Option<String>,
-}
-
-impl<'s> Touching<'s> {
-    fn new(screen: &'s mut Screen) -> Self {
-        Self { screen, what: None }
-    }
-}
-
-impl Interaction for Touching<'_> {
-    fn tell(&mut self, notice: &Notice<'_>) {
-        match notice {
-            Notice::Waiting { key, within, .. } => {
-                let what = format!("Touch {key} to erase it");
-                self.screen.count_down(&what, *within);
-                self.what = Some(what);
-            }
-            Notice::Busy { key, .. } => self.screen.say(&format!(
-                "Another program is using {key}: do not touch it now."
-            )),
-            Notice::PlugIn { .. } | Notice::Dropped { .. } | Notice::Unclaimed { .. } => {}
-        }
-    }
-
-    fn passing(&mut self, left: Duration) -> Option<Duration> {
-        let what = self.what.as_deref()?;
-        if !self.screen.counts_down() {
-            return None;
-        }
-        self.screen.count_down(what, left);
-        Some(match left.subsec_nanos() {
-            0 => Duration::from_secs(1),
-            rest => Duration::from_nanos(rest.into()),
-        })
-    }
-
-    fn ask_pin(&mut self, _: &FoundKey, _: &PinQuestion) -> Result<Pin, NoPin> {
-        Err(NoPin::NotGiven)
     }
 }

@@ -29,6 +29,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long it may be silent where one has.
 const PATIENCE_WITH_A_PERSON: Duration = Duration::from_secs(60);
 
+/// How long it may take in all where a person has a part in it. For so long the
+/// key is claimed.
+const LONGEST_WITH_A_PERSON: Duration = Duration::from_secs(300);
+
 /// The most bytes a worker may say: a key that keeps hundreds of credentials
 /// needs a tenth of that.
 const MOST_BYTES: usize = 1024 * 1024;
@@ -44,16 +48,17 @@ pub(crate) fn run(
     mut listen: impl FnMut(&Line, &mut Screen),
 ) -> Result<Outcome, NotDone> {
     let key = &chosen.key;
-    let patience = if work.takes_a_person() {
-        PATIENCE_WITH_A_PERSON
+    let (patience, longest) = if work.takes_a_person() {
+        (PATIENCE_WITH_A_PERSON, LONGEST_WITH_A_PERSON)
     } else {
-        PATIENCE
+        (PATIENCE, PATIENCE)
     };
+    let end = Instant::now() + longest;
     let request = request(chosen, work);
     let claims = machine::claims("Requested by passkey key.", screen);
     // The crate takes what is meant for others for its own, so there must be
     // none.
-    let _claimed = match claims.map(|claims| claims.claim_alone(key, patience)) {
+    let _claimed = match claims.map(|claims| claims.claim_alone(key, longest)) {
         None => None,
         Some(Ok(lock)) => lock,
         Some(Err(request)) => return Err(NotDone::InUse(request)),
@@ -82,7 +87,7 @@ pub(crate) fn run(
             }
             line @ (Line::Sensor { .. } | Line::Sample { .. }) => {
                 listen(&line, screen);
-                deadline = Instant::now() + patience;
+                deadline = end.min(Instant::now() + patience);
             }
         }
     }

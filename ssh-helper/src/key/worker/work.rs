@@ -171,7 +171,7 @@ fn list_credentials(key: &FidoKeyHid, pin: &str) -> Performed {
         let credentials = key
             .credential_management_enumerate_credentials(Some(pin), &party.rpid_hash)
             .map_err(|problem| why(&problem))?;
-        let rp_id = shown(&party.public_key_credential_rp_entity.id);
+        let rp_id = printable(&party.public_key_credential_rp_entity.id, 255);
         held.extend(credentials.into_iter().map(|credential| {
             let user = credential.public_key_credential_user_entity;
             HeldCredential {
