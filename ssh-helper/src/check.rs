@@ -3,7 +3,7 @@
 //!
 //! It looks at the files of ours ([`files`]), at the keys plugged in ([`keys`]),
 //! and at every service whose auth stack names our module ([`services`]). A stack
-//! is read as libpam reads it ([`line`], [`control`], [`loading`]) and then run, in
+//! is read as libpam reads it ([`mod@line`], [`control`], [`loading`]) and then run, in
 //! a machine that does with answers what libpam does ([`dispatch`]), once for
 //! each world: the key works or not, the password is right or not ([`verdict`]).
 //! What our module answers comes from the library's own readers ([`ours`]); what
