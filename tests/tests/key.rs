@@ -861,3 +861,23 @@ fn a_key_that_was_pulled_out_meanwhile_is_missed() {
     }
     drop(blue);
 }
+
+#[test]
+fn a_key_that_took_anothers_place_is_given_no_pin() {
+    for command in [&["credentials", "list"][..], &["config", "always-uv", "on"]] {
+        let (machine, blue) = with(blue().with_pin("2468"));
+        let mut running = key(&machine, command).on_a_terminal().start();
+        running.wait_for(PIN.0);
+        drop(blue);
+        let green = machine.plug_in(VirtualKey::named("Green").with_pin("2468"));
+        assert_eq!(green.node(), "/dev/hidraw0");
+        running.type_line("2468");
+        let ended = running.finish();
+        assert_eq!(ended.code(), Some(1), "{ended:#?}");
+        assert!(
+            ended.stdout.contains("plug it in and run again"),
+            "{ended:#?}"
+        );
+        assert!(!green.commands().contains(&Command::ClientPin));
+    }
+}

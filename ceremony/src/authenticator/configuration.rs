@@ -185,3 +185,90 @@ impl Configuration {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configuration() -> Configuration {
+        Configuration {
+            setting: Setting::ToggleAlwaysUv,
+            protocol: PinUvAuthProtocol::Two,
+            pin: Pin::typed(b"2468", 4).ok(),
+            stage: Stage::Beginning,
+        }
+    }
+
+    /// An answer to getKeyAgreement: the base point of P-256 (SEC 2 §2.4.2).
+    fn key_agreement() -> Vec<u8> {
+        const X: &str = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296";
+        const Y: &str = "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+        let hex = format!("a101a22158 20{X}225820{Y}").replace(' ', "");
+        base16ct::lower::decode_vec(hex).unwrap()
+    }
+
+    #[test]
+    fn a_pin_goes_out_once_encrypted_and_only_after_the_key_agreement() {
+        let mut asked = configuration();
+        assert!(matches!(asked.begin(), Step::Ask(message) if message[0] == 0x06));
+        let Step::Ask(token) = asked.answered(Ok(&key_agreement())) else {
+            panic!("no request for a token");
+        };
+        // getPinUvAuthTokenUsingPinWithPermissions, and `acfg` at the end
+        assert_eq!(token[1..6], [0xa5, 0x01, 0x02, 0x02, 0x09]);
+        assert!(token.ends_with(&[0x09, 0x18, 0x20]));
+        assert!(asked.pin.is_none());
+        // 16 bytes of IV and 32 of token; whatever they are, there is a proof.
+        let answer = [&[0xa1, 0x02, 0x58, 48][..], &[7; 48]].concat();
+        assert!(matches!(asked.answered(Ok(&answer)), Step::Ask(message) if message[0] == 0x0d));
+        assert!(matches!(asked.answered(Ok(&[])), Step::Win(())));
+        // A key in its place is asked for the agreement, and given no PIN.
+        asked.begin();
+        assert!(matches!(
+            asked.answered(Ok(&key_agreement())),
+            Step::Drop(_)
+        ));
+    }
+
+    #[test]
+    fn what_no_honest_key_answers_ends_it() {
+        for answer in [
+            &[][..],
+            &[0xa0],
+            &[0xa1, 0x02, 0x41, 0],
+            &[0xa1, 0x01, 0xa0],
+        ] {
+            let mut asked = configuration();
+            asked.begin();
+            let next = asked.answered(Ok(answer));
+            assert!(
+                matches!(next, Step::Drop(Dropped::Dishonest(_))),
+                "{answer:?}"
+            );
+            let mut asked = configuration();
+            asked.begin();
+            asked.answered(Ok(&key_agreement()));
+            let next = asked.answered(Ok(answer));
+            assert!(
+                matches!(next, Step::Drop(Dropped::Dishonest(_))),
+                "{answer:?}"
+            );
+        }
+        let mut asked = configuration();
+        asked.begin();
+        let next = asked.answered(Err(Status::PinInvalid));
+        assert!(matches!(
+            next,
+            Step::Drop(Dropped::Refused(Status::PinInvalid))
+        ));
+    }
+
+    #[test]
+    fn a_touch_is_asked_for_by_the_setting_alone() {
+        let mut asked = configuration();
+        asked.begin();
+        assert_eq!(asked.waits_for(), None);
+        asked.stage = Stage::Setting;
+        assert_eq!(asked.waits_for(), Some(Gesture::Touch));
+    }
+}

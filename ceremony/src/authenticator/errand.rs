@@ -136,3 +136,47 @@ impl Dialogue for Errand {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::hidraw::FoundKey;
+    use super::*;
+
+    #[test]
+    fn a_message_is_sent_once_and_its_answer_is_the_end() {
+        let mut errand = Errand {
+            message: Some(vec![7]),
+            gesture: None,
+        };
+        assert!(matches!(errand.begin(), Step::Ask(message) if message == [7]));
+        assert!(matches!(errand.answered(Ok(&[1, 2])), Step::Win(answer) if answer == [1, 2]));
+        let refused = errand.answered(Err(Status::NotAllowed));
+        assert!(matches!(refused, Step::Drop(Status::NotAllowed)));
+        // and not to what comes in its place
+        assert!(matches!(errand.begin(), Step::Drop(_)));
+    }
+
+    #[test]
+    fn each_way_to_no_answer_is_told_from_the_others() {
+        let key = FoundKey::imagined(0);
+        for (lost, why) in [
+            (Lost::NoKey, Unanswered::Gone),
+            (Lost::NoAccess(key.clone()), Unanswered::NoAccess),
+            (
+                Lost::TimedOut(vec![(key.clone(), Waited::Person)]),
+                Unanswered::TimedOut(Waited::Person),
+            ),
+            (
+                Lost::AllDropped(vec![(key.clone(), Out::Dropped(Status::PinInvalid))]),
+                Unanswered::Refused(Status::PinInvalid),
+            ),
+            (
+                Lost::AllDropped(vec![(key.clone(), Out::Fault(Fault::OnlyU2f))]),
+                Unanswered::Faulty(Fault::OnlyU2f),
+            ),
+            (Lost::Interrupted, Unanswered::Interrupted),
+        ] {
+            assert_eq!(Unanswered::from(lost), why);
+        }
+    }
+}

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand, ValueEnum};
 /// terminal is asked which; a script says so with --key. PINs are typed at a
 /// terminal and nowhere else: they are never an argument, never in a file, and
 /// never in the environment. How many tries a key has left is shown before each
-/// prompt, and its last one is used only by who types a word for it.
+/// prompt, and its last one is used only by who types the word "last".
 #[derive(Args, Debug)]
 pub(crate) struct Key {
     /// What to do.
@@ -99,7 +99,8 @@ pub(crate) enum PinCommand {
 pub(crate) enum CredentialsCommand {
     /// List them: relying party, user and id. Asks for the PIN.
     List,
-    /// Remove one. Asks for the PIN, and for a word once it is clear what is lost.
+    /// Remove one. Asks for the PIN, and for the word "remove" once it is clear
+    /// what is lost.
     Remove {
         /// The credential's id in hexadecimal, or the beginning of it that no
         /// other has.
@@ -145,8 +146,8 @@ pub(crate) enum ConfigCommand {
         #[arg(value_enum)]
         wanted: OnOrOff,
     },
-    /// The fewest characters a PIN may have. Asks for the PIN, and for a word:
-    /// only a reset makes it shorter again.
+    /// The fewest characters a PIN may have. Asks for the PIN, and for the word
+    /// "longer": only a reset makes it less again.
     ///
     /// A PIN that is shorter than that must be changed before the key is good
     /// for anything else.

@@ -132,8 +132,13 @@ struct Worker<'k> {
 
 impl<'k> Worker<'k> {
     fn start(key: &'k FoundKey) -> Result<Self, Broken> {
-        let mut child = Command::new("/proc/self/exe")
-            .args(["key", "worker"])
+        let mut command = Command::new("/proc/self/exe");
+        command.args(["key", "worker"]);
+        Self::run(command, key)
+    }
+
+    fn run(mut command: Command, key: &'k FoundKey) -> Result<Self, Broken> {
+        let mut child = command
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -298,5 +303,67 @@ impl Broken {
                 replug,
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of a worker that does this instead.
+    fn heard(script: &str, patience: Duration) -> Result<Line, NotDone> {
+        let key = FoundKey::default();
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        let mut worker = Worker::run(command, &key).unwrap();
+        worker.next_line(Instant::now() + patience, None)
+    }
+
+    fn broken(script: &str) -> Broken {
+        match heard(script, Duration::from_secs(20)) {
+            Err(NotDone::Broken(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_a_worker_says_is_heard_line_by_line() {
+        let line = heard(
+            "printf '{\"Sensor\":'; sleep 0.1; echo '{\"samples\":5}}'",
+            PATIENCE,
+        );
+        assert!(matches!(line, Ok(Line::Sensor { samples: 5 })), "{line:?}");
+    }
+
+    #[test]
+    fn nonsense_is_none_of_its_words_and_neither_is_too_much() {
+        assert_eq!(
+            broken("echo '- Touch the sensor on the authenticator'"),
+            Broken::Nonsense
+        );
+        assert_eq!(broken("echo '{\"Sensor\":{}}'"), Broken::Nonsense);
+        // no line's end, ever
+        assert_eq!(broken("exec cat /dev/zero"), Broken::Nonsense);
+        // half a line
+        assert_eq!(broken("printf '{\"Done\":'"), Broken::Nonsense);
+    }
+
+    #[test]
+    fn how_a_worker_ended_is_known() {
+        assert_eq!(broken("exit 0"), Broken::Nonsense);
+        assert_eq!(broken("exit 101"), Broken::Panicked);
+        assert_eq!(broken("kill -TERM $$"), Broken::Killed(15));
+    }
+
+    #[test]
+    fn a_silent_worker_is_ended_when_its_time_is_up() {
+        let before = Instant::now();
+        let heard = heard("exec sleep 60", Duration::from_millis(100));
+        assert!(
+            matches!(heard, Err(NotDone::Broken(Broken::Silent))),
+            "{heard:?}"
+        );
+        // Dropping it has waited for its end.
+        assert!(before.elapsed() < Duration::from_secs(10));
     }
 }
