@@ -91,8 +91,7 @@ fn confirm_the_last(
             "\"{name}\" is the last key of {user}. Wherever a key is required, {user} can no longer \
              log in without it; see where with: passkey check --user {user}"
         ));
-        let question = "Type \"remove\" to remove it all the same: ";
-        if terminal::answer(question, screen).is_some_and(|line| line.trim_ascii() == b"remove") {
+        if terminal::typed_word("remove", "to remove it all the same", screen) {
             return Ok(TheLast::Too);
         }
     }

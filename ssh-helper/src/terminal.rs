@@ -66,6 +66,13 @@ pub(crate) fn answer(question: &str, screen: &mut Screen) -> Option<Vec<u8>> {
     answer.ok()
 }
 
+/// Whether `word` is typed, which is asked for `to_what_end`: nobody types it by
+/// mistake.
+pub(crate) fn typed_word(word: &str, to_what_end: &str, screen: &mut Screen) -> bool {
+    let typed = answer(&format!("Type \"{word}\" {to_what_end}: "), screen);
+    typed.is_some_and(|line| line.trim_ascii() == word.as_bytes())
+}
+
 /// Yes, said in so many words; anything else is no.
 pub(crate) fn is_yes(answer: &[u8]) -> bool {
     let answer = answer.trim_ascii();

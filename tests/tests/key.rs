@@ -451,7 +451,7 @@ fn a_blocked_pin_is_not_asked_for() {
 fn the_last_try_is_used_by_who_types_the_word_and_by_nobody_else() {
     let (machine, blue) = with(blue().with_pin("2468"));
     blue.set_pin_tries_left(1);
-    let word = "Type last to use it: ";
+    let word = "Type \"last\" to use it: ";
     for other in ["", "yes", "lasts"] {
         let list = key(&machine, &["credentials", "list"]);
         let ended = answering(list, &[(word, other)]);
@@ -517,7 +517,7 @@ fn credentials_on_a_key_are_listed_and_removed_by_a_piece_of_their_id() {
     let remove = key(&machine, &["credentials", "remove", &upper]);
     let kept = answering(
         remove,
-        &[PIN, ("Type remove to remove it for good: ", "yes")],
+        &[PIN, ("Type \"remove\" to remove it for good: ", "yes")],
     );
     assert_failed(&kept, "nothing was removed", "run again");
     assert!(
@@ -528,7 +528,7 @@ fn credentials_on_a_key_are_listed_and_removed_by_a_piece_of_their_id() {
     assert_eq!(list().stdout.matches("pam://").count(), 2);
 
     let remove = key(&machine, &["credentials", "remove", id]);
-    answering(remove, &[PIN, ("Type remove", "remove")]).expect_success();
+    answering(remove, &[PIN, ("Type \"remove\"", "remove")]).expect_success();
     let left = list();
     assert!(
         !left.stdout.contains("alice") && left.stdout.contains("bob"),
@@ -556,7 +556,7 @@ fn a_piece_of_an_id_means_one_credential_or_none() {
         "keeps no credential whose id begins with",
         "credentials list",
     );
-    assert!(!ended.stdout.contains("Type remove"), "{ended:#?}");
+    assert!(!ended.stdout.contains("Type \"remove\""), "{ended:#?}");
 }
 
 /// A key that keeps a credential for each of these users of a relying party of their own.
@@ -599,7 +599,7 @@ fn a_piece_of_an_id_that_means_several_credentials_removes_none() {
         &format!("have ids that begin with {digit}"),
         "type more of the id",
     );
-    assert!(!ended.stdout.contains("Type remove"), "{ended:#?}");
+    assert!(!ended.stdout.contains("Type \"remove\""), "{ended:#?}");
     assert_eq!(ids(&list()), all);
 }
 
@@ -620,7 +620,7 @@ fn words_on_a_key_are_made_fit_to_be_shown() {
         .unwrap();
     let id = row.split_whitespace().next().unwrap();
     let remove = key(&machine, &["credentials", "remove", id]);
-    let removed = answering(remove, &[PIN, ("Type remove", "remove")]).expect_success();
+    let removed = answering(remove, &[PIN, ("Type \"remove\"", "remove")]).expect_success();
     assert_eq!(removed.stdout.find(strange), None, "{removed:#?}");
 }
 
@@ -681,14 +681,14 @@ fn always_uv_is_switched_on_and_off_and_what_is_so_already_costs_no_pin() {
 fn the_shortest_pin_grows_with_a_word_and_never_shrinks() {
     let (machine, blue) = with(blue().with_pin("2468"));
     let eight = || key(&machine, &["config", "min-pin-length", "8"]);
-    let kept = answering(eight(), &[("Type longer to go on: ", "yes")]);
+    let kept = answering(eight(), &[("Type \"longer\" to go on: ", "yes")]);
     assert_failed(&kept, "the shortest PIN of \"Blue\"", "run again");
     assert!(
         kept.stdout.contains("Only a reset, which erases the"),
         "{kept:#?}"
     );
     assert_no_pin_was_tried(&blue);
-    let grown = answering(eight(), &[("Type longer", "longer"), PIN]).expect_success();
+    let grown = answering(eight(), &[("Type \"longer\"", "longer"), PIN]).expect_success();
     assert!(
         grown.stdout.contains("takes no PIN under 8 characters"),
         "{grown:#?}"
@@ -735,7 +735,7 @@ fn a_key_is_reset_after_a_word_and_a_replug_and_a_touch() {
     reset.type_line("2468");
     reset.wait_for("the 2 credentials that it keeps itself");
     reset.wait_for("every login enrolled with it");
-    reset.wait_for("Type reset to erase it: ");
+    reset.wait_for("Type \"reset\" to erase it: ");
     reset.type_line("reset");
     reset.wait_for("Unplug \"Blue\" (/dev/hidraw0) now (60 s).");
     let blue = blue.unplug();
@@ -757,7 +757,7 @@ fn a_key_is_reset_after_a_word_and_a_replug_and_a_touch() {
 /// A reset that has come to the point at which the key is unplugged.
 fn reset_until_unplugged(machine: &Machine) -> tests::machine::Running<'_> {
     let mut reset = key(machine, &["reset"]).on_a_terminal().start();
-    reset.wait_for("Type reset to erase it: ");
+    reset.wait_for("Type \"reset\" to erase it: ");
     reset.type_line("reset");
     reset.wait_for("Unplug \"Blue\"");
     reset
@@ -767,7 +767,7 @@ fn reset_until_unplugged(machine: &Machine) -> tests::machine::Running<'_> {
 fn without_the_word_nothing_is_erased() {
     let (machine, blue) = with(blue());
     for other in ["", "yes", "resett"] {
-        let ended = answering(key(&machine, &["reset"]), &[("Type reset", other)]);
+        let ended = answering(key(&machine, &["reset"]), &[("Type \"reset\"", other)]);
         assert_failed(&ended, "was not reset", "run again");
     }
     assert!(!blue.commands().contains(&Command::Reset));
@@ -792,7 +792,7 @@ fn another_key_in_its_place_is_not_erased() {
     drop(green);
     let reset = key(&machine, &["reset", "--key", "/dev/hidraw1"]);
     let mut reset = reset.on_a_terminal().start();
-    reset.wait_for("Type reset");
+    reset.wait_for("Type \"reset\"");
     reset.type_line("reset");
     reset.wait_for("Unplug");
     drop(blue);
@@ -814,7 +814,7 @@ fn a_reset_that_nobody_touches_for_erases_nothing() {
     reset.wait_for("nothing: do not count): ");
     reset.type_line("");
     reset.wait_for("every credential that it keeps itself");
-    reset.wait_for("Type reset");
+    reset.wait_for("Type \"reset\"");
     reset.type_line("reset");
     reset.wait_for("Unplug");
     let blue = blue.unplug();

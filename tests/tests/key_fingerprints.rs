@@ -24,6 +24,18 @@ fn fingerprints(machine: &Machine, arguments: &[&str]) -> Finished {
     running.finish()
 }
 
+/// Removes one at a terminal, and types this at the question for a word.
+fn removing(machine: &Machine, id: &str, word: &str) -> Finished {
+    let command = ["key", "fingerprints", "remove", id];
+    let mut running = machine.passkey(command).on_a_terminal().start();
+    running.wait_for("PIN of \"Blue\" (/dev/hidraw0), 8 tries left: ");
+    running.type_line("2468");
+    running.wait_for("This is lost: ");
+    running.wait_for("to remove it: ");
+    running.type_line(word);
+    running.finish()
+}
+
 #[track_caller]
 fn assert_failed(ended: &Finished, happened: &str, what_to_do: &str) {
     assert_eq!(ended.code(), Some(1), "{ended:#?}");
@@ -91,13 +103,20 @@ fn a_sensor_that_nobody_touches_is_given_up() {
 }
 
 #[test]
-fn a_finger_gets_another_name_and_is_removed() {
-    let (machine, _blue) = with_a_reader();
+fn a_finger_gets_another_name_and_is_removed_after_a_word() {
+    let (machine, blue) = with_a_reader();
     fingerprints(&machine, &["rename", "01", "right thumb"]).expect_success();
     let listed = fingerprints(&machine, &["list", "--json"]).expect_success();
     let member = "\"fingerprints\":[{\"id\":\"01\",\"name\":\"right thumb\"}]";
     assert!(listed.stdout.contains(member), "{listed:#?}");
-    let removed = fingerprints(&machine, &["remove", "0"]).expect_success();
+    let kept = removing(&machine, "0", "y");
+    assert_failed(
+        &kept,
+        "nothing was removed",
+        "passkey key fingerprints remove 0",
+    );
+    assert_eq!(blue.fingerprints().len(), 1);
+    let removed = removing(&machine, "0", "remove").expect_success();
     assert!(
         removed.stdout.contains("\"right thumb\" (01) is gone"),
         "{removed:#?}"

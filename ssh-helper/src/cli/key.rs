@@ -128,7 +128,7 @@ pub(crate) enum FingerprintsCommand {
         /// The new name.
         name: String,
     },
-    /// Remove one. Asks for the PIN.
+    /// Remove one. Asks for the PIN, and for the word "remove".
     Remove {
         /// Its id in hexadecimal, or the beginning of it that no other has.
         #[arg(value_parser = hexadecimal)]

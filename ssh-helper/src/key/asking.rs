@@ -126,7 +126,7 @@ fn last_try(chosen: &Chosen, screen: &mut Screen) -> Result<(), Failure> {
          and erases it.",
         chosen.key
     ));
-    if typed_word("last", "to use it", screen) {
+    if terminal::typed_word("last", "to use it", screen) {
         return Ok(());
     }
     Err(Failure::new(
@@ -185,16 +185,6 @@ pub(crate) fn new_pin(chosen: &Chosen, screen: &mut Screen) -> Result<TypedPin, 
         format!("no new PIN was chosen for {}", chosen.key),
         format!("nothing was changed; run again: {}", chosen.again),
     ))
-}
-
-/// Whether `word` is typed, which is asked for `to_what_end`.
-pub(crate) fn typed_word(word: &str, to_what_end: &str, screen: &mut Screen) -> bool {
-    let question = format!("Type {word} {to_what_end}: ");
-    let typed = terminal::read_line(|| screen.ask(&question), Echo::On);
-    if typed.is_err() {
-        screen.say("");
-    }
-    typed.is_ok_and(|line| line.trim_ascii() == word.as_bytes())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use ceremony::authenticator::ctap2::Setting;
 use ceremony::authenticator::interruption::Interruption;
 use ceremony::authenticator::race::{Course, Field};
 
-use super::asking::{somebody_must_be_there, typed_word, with_pin};
+use super::asking::{somebody_must_be_there, with_pin};
 use super::chosen::Chosen;
 use super::done::Done;
 use super::not_done::NotDone;
@@ -18,6 +18,7 @@ use crate::cli::key::{ConfigCommand, OnOrOff};
 use crate::failure::Failure;
 use crate::machine;
 use crate::screen::Screen;
+use crate::terminal;
 
 /// How long a change may take, with a touch where the key wants one.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -88,7 +89,7 @@ fn min_pin_length(length: u8, chosen: &Chosen, screen: &mut Screen) -> Result<()
             "{key} then takes no PIN under {length} characters. Only a reset, which erases the \
              key, can undo that. If its PIN is shorter, it must be changed at once."
         ));
-        if !typed_word("longer", "to go on", screen) {
+        if !terminal::typed_word("longer", "to go on", screen) {
             return Err(Failure::new(
                 format!("the shortest PIN of {key} is {now} characters as before"),
                 format!("if you want it longer, run again: {}", chosen.again),

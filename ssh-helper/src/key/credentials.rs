@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::asking::{typed_word, with_pin};
+use super::asking::with_pin;
 use super::chosen::Chosen;
 use super::done::{Done, Which};
 use super::not_done::NotDone;
@@ -17,6 +17,7 @@ use crate::entry::columns;
 use crate::failure::Failure;
 use crate::ink::Ink;
 use crate::screen::{Report, Screen};
+use crate::terminal;
 
 /// How much of an id is shown in a table, where that tells them apart. It can be
 /// typed as it stands there.
@@ -96,7 +97,7 @@ fn remove(beginning: &str, chosen: &Chosen, screen: &mut Screen) -> Result<(), F
             credential.rp_id,
             credential.id
         ));
-        if !typed_word("remove", "to remove it for good", screen) {
+        if !terminal::typed_word("remove", "to remove it for good", screen) {
             refused = Some(Failure::new(
                 format!("nothing was removed from {}", chosen.key),
                 format!("if you want it gone, run again: {}", chosen.again),

@@ -16,6 +16,7 @@ use crate::entry::columns;
 use crate::failure::Failure;
 use crate::ink::Ink;
 use crate::screen::{Report, Screen};
+use crate::terminal;
 
 /// Lists, adds, renames or removes them.
 pub(crate) fn fingerprints(
@@ -34,10 +35,12 @@ pub(crate) fn fingerprints(
         }
         FingerprintsCommand::Rename { id, name } => {
             let chosen = able(node, &format!("fingerprints rename {id} NAME"), screen)?;
-            let renamed = with_one(id, &chosen, screen, |one, pin| Work::RenameFingerprint {
-                pin: pin.clone(),
-                id: one.id.clone(),
-                name: name.clone(),
+            let renamed = with_one(id, &chosen, screen, |one, pin, _| {
+                Ok(Work::RenameFingerprint {
+                    pin: pin.clone(),
+                    id: one.id.clone(),
+                    name: name.clone(),
+                })
             })?;
             let sentence = format!(
                 "Fingerprint {} on {} has another name.",
@@ -47,9 +50,12 @@ pub(crate) fn fingerprints(
         }
         FingerprintsCommand::Remove { id } => {
             let chosen = able(node, &format!("fingerprints remove {id}"), screen)?;
-            let removed = with_one(id, &chosen, screen, |one, pin| Work::RemoveFingerprint {
-                pin: pin.clone(),
-                id: one.id.clone(),
+            let removed = with_one(id, &chosen, screen, |one, pin, screen| {
+                confirm_removal(one, &chosen, screen)?;
+                Ok(Work::RemoveFingerprint {
+                    pin: pin.clone(),
+                    id: one.id.clone(),
+                })
             })?;
             let sentence = format!(
                 "Fingerprint {} is gone from {}. Its PIN is good as before.",
@@ -59,6 +65,22 @@ pub(crate) fn fingerprints(
             screen.report(&Done::new(&chosen.key, "fingerprint removed", [sentence]))
         }
     }
+}
+
+/// Names what is lost, and asks for a word.
+fn confirm_removal(one: &Fingerprint, chosen: &Chosen, screen: &mut Screen) -> Result<(), Failure> {
+    screen.say(&format!(
+        "This is lost: {} knows the finger {} no more, and takes the PIN instead of it.",
+        chosen.key,
+        one.called()
+    ));
+    if terminal::typed_word("remove", "to remove it", screen) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        format!("nothing was removed from {}", chosen.key),
+        format!("if you want it gone, run again: {}", chosen.again),
+    ))
 }
 
 /// The key, where it has a reader.
@@ -120,14 +142,15 @@ fn with_one(
     beginning: &str,
     chosen: &Chosen,
     screen: &mut Screen,
-    work: impl Fn(&Fingerprint, &TypedPin) -> Work,
+    work: impl Fn(&Fingerprint, &TypedPin, &mut Screen) -> Result<Work, Failure>,
 ) -> Result<Fingerprint, Failure> {
     let mut refused = None;
     let done = with_pin(chosen, screen, |pin, screen| {
         let known = known(chosen, pin, screen)?;
-        match only(beginning, &known, chosen) {
-            Ok(one) => {
-                worker::run(chosen, work(one, pin), screen, |_, _| {})?;
+        let meant = only(beginning, &known, chosen);
+        match meant.and_then(|one| Ok((one, work(one, pin, screen)?))) {
+            Ok((one, work)) => {
+                worker::run(chosen, work, screen, |_, _| {})?;
                 Ok(Some(one.clone()))
             }
             Err(failure) => {

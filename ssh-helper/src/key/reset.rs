@@ -14,7 +14,7 @@ use ceremony::authenticator::race::{Course, Field};
 use ceremony::pin::Pin;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::asking::{ask_pin, counted, somebody_must_be_there, typed_word};
+use super::asking::{ask_pin, counted, somebody_must_be_there};
 use super::chosen::{Chosen, describe};
 use super::credentials::{can_list, held};
 use super::done::Done;
@@ -23,6 +23,7 @@ use super::touching::Touching;
 use crate::failure::Failure;
 use crate::machine;
 use crate::screen::Screen;
+use crate::terminal;
 
 /// How long a person has to unplug the key, and again to plug it in.
 const TO_REPLUG: Duration = Duration::from_secs(60);
@@ -43,7 +44,7 @@ pub(crate) fn reset(node: Option<&Path>, screen: &mut Screen) -> Result<(), Fail
     for line in what_is_lost(&chosen, credentials) {
         screen.say(&line);
     }
-    if !typed_word("reset", "to erase it", screen) {
+    if !terminal::typed_word("reset", "to erase it", screen) {
         return Err(Failure::new(
             format!("{} was not reset", chosen.key),
             format!("if you want it erased, run again: {}", chosen.again),
