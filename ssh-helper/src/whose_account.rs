@@ -9,6 +9,7 @@ use ceremony::account::{Account, NoAccount};
 use nix::unistd::{geteuid, getuid};
 
 use crate::failure::Failure;
+use crate::key_name;
 use crate::person_behind::{self, Person, Through, Unclear};
 
 /// How this process came to be root.
@@ -42,6 +43,7 @@ pub(crate) struct Administered {
 
 /// The account whose keys `command` (`enroll`, `remove "blue key"`) changes.
 pub(crate) fn to_change(wanted: Option<&str>, command: &str) -> Result<Administered, Failure> {
+    let command = &for_account(wanted, command);
     let behind = person_behind::of_this_process();
     let euid = geteuid().as_raw();
     // Before `wanted` is looked up: who is not root learns that first.
@@ -57,6 +59,17 @@ pub(crate) fn to_change(wanted: Option<&str>, command: &str) -> Result<Administe
         None => numbered(uid)?,
     };
     Ok(Administered { account, root })
+}
+
+/// The command with the account it was typed for: typed again without that, it
+/// would change the keys of whoever types it.
+fn for_account(wanted: Option<&str>, command: &str) -> String {
+    let Some(name) = wanted else {
+        return command.to_owned();
+    };
+    // Behind a "--" it would be taken for the name of a key.
+    let (verb, rest) = command.split_at(command.find(' ').unwrap_or(command.len()));
+    format!("{verb} --user {}{rest}", key_name::quoted(name))
 }
 
 /// The account that a command is about that changes nothing.
@@ -124,7 +137,7 @@ impl NotAllowed {
                 format!("through {through} you can change only the keys of your own account"),
                 format!(
                     "for another account take a root shell that {through} did not open \
-                     (su -, or a login as root) and run there: passkey {command} --user NAME"
+                     (su -, or a login as root) and run there: passkey {command}"
                 ),
             ),
         }
@@ -241,6 +254,14 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn what_to_type_again_is_for_the_account_that_was_typed() {
+        assert_eq!(for_account(None, "enroll"), "enroll");
+        assert_eq!(for_account(Some("bob"), "enroll"), "enroll --user \"bob\"");
+        let again = for_account(Some("$(x)"), "remove -- \"-x\"");
+        assert_eq!(again, "remove --user '$(x)' -- \"-x\"");
     }
 
     #[test]

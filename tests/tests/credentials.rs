@@ -202,6 +202,16 @@ fn what_cannot_be_renamed_is_left_as_it_is() {
             "only root may",
             "run: sudo passkey rename \"blue key\" \"x\"",
         );
+        // without the account it would be done to alice's own key
+        let ended = machine
+            .passkey(["remove", "--user", "bob", "blue key"])
+            .as_alice()
+            .output();
+        assert_failed(
+            &ended,
+            "only root may",
+            "run: sudo passkey remove --user \"bob\" \"blue key\"",
+        );
     }
     let ended = machine.passkey(["rename", "blue key", "a\nb"]).output();
     assert_eq!(ended.code(), Some(2), "{ended:#?}");
