@@ -39,8 +39,8 @@ pub(crate) fn remove(wanted: &cli::Remove, screen: &mut Screen) -> Result<(), Fa
     machine::name_faulty_records(&file, screen);
     if file.credentials().next().is_none() {
         screen.say(&format!(
-            "That was the last key of {0}. Wherever a key is required, {0} can no longer log in: \
-             unless that is what you want, open a root shell (sudo -i) before you close this terminal.",
+            "That was the last key of {0}. Wherever a key is required, also by sudo, {0} gets in no \
+             more; from a root shell that is still open: passkey enroll --user {0}",
             account.name
         ));
     }
@@ -91,6 +91,7 @@ fn confirm_the_last(
             "\"{name}\" is the last key of {user}. Wherever a key is required, {user} can no longer \
              log in without it; see where with: passkey check --user {user}"
         ));
+        screen.say("Have a root shell open in a second terminal before you go on: sudo -i");
         if terminal::typed_word("remove", "to remove it all the same", screen) {
             return Ok(TheLast::Too);
         }

@@ -257,6 +257,9 @@ fn the_last_key_goes_only_where_somebody_says_so() {
     let removed = as_root(&machine, &["remove", "--last", "blue key"]).expect_success();
     assert_eq!(removed.stdout, "Removed \"blue key\" from alice.\n");
     assert!(removed.stderr.contains("That was the last key of alice."));
+    // where sudo wants a key, sudo does not lead back
+    let back = "from a root shell that is still open: passkey enroll --user alice";
+    assert!(removed.stderr.contains(back), "{removed:#?}");
     assert_eq!(machine.read(ALICE_FILE), None);
 }
 
