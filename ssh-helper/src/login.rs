@@ -196,11 +196,18 @@ impl<'a> Login<'a> {
             Refused::CannotVerify { key, why, .. } => (
                 format!("a PIN or fingerprint is required, and {key} gave none: {why}"),
                 match why {
-                    CannotVerify::NothingSetUp => format!(
-                        "{}; or let a touch do, if that is enough for the service: \
-                         user_verification = \"discouraged\" in its table in {CONFIG}",
-                        about_verification(why, again)
-                    ),
+                    CannotVerify::NothingSetUp => {
+                        let (service, table) = match self.purpose {
+                            // A key vouches for another by what sudo asks.
+                            Purpose::Vouch(_) => ("sudo", "the table [service.sudo]"),
+                            _ => ("the service", "its table"),
+                        };
+                        format!(
+                            "{}; or let a touch do, if that is enough for {service}: \
+                             user_verification = \"discouraged\" in {table} in {CONFIG}",
+                            about_verification(why, again)
+                        )
+                    }
                     _ => about_verification(why, again),
                 },
             ),

@@ -319,6 +319,28 @@ fn a_spare_that_is_not_enrolled_leaves_the_first_one_enrolled() {
 }
 
 #[test]
+fn a_first_key_that_cannot_vouch_for_a_spare_says_which_table_would_let_it() {
+    let machine = machine();
+    machine.policy("");
+    let blue = machine.plug_in(VirtualKey::named("Blue"));
+    blue.presence(Presence::after_ms(150));
+    let mut enroll = by_alice(&machine, &["enroll", "--touch-only"]).start();
+    for (question, answer) in [
+        ("Password:", ALICE_PASSWORD),
+        ("for alice? [y/N] ", "y"),
+        ("Enrol a second key now? [y/N] ", "y"),
+    ] {
+        enroll.wait_for(question);
+        enroll.type_line(answer);
+    }
+    assert_failed(
+        &enroll.finish(),
+        "\"Blue\" is enrolled; only the spare key is not.",
+        "user_verification = \"discouraged\" in the table [service.sudo]",
+    );
+}
+
+#[test]
 fn programs_and_scripts_are_offered_no_spare() {
     let machine = machine();
     let blue = machine.plug_in(VirtualKey::named("Blue"));
