@@ -22,7 +22,10 @@ pub(crate) fn advice(config: &Config) -> Vec<String> {
     }
     // No PAM service is called that, so what holds for it are the defaults.
     if demands(config.for_service("passkey enroll")) {
-        lines.push("So do other services, each in a table of its own.".to_owned());
+        let also = if lines.is_empty() { "" } else { "also " };
+        lines.push(format!(
+            "Other services {also}ask for more than a touch, until each has such a table of its own."
+        ));
     }
     lines
 }
@@ -42,11 +45,11 @@ mod tests {
     #[test]
     fn what_sudo_must_say_is_shown_and_others_are_named() {
         const TABLE: &str = "    [service.sudo]\n    user_verification = \"discouraged\"";
-        const OTHERS: &str = "So do other services, each in a table of its own.";
+        const OTHERS: &str = "ask for more than a touch, until each has such a table of its own.";
         let sudo = advice_on(&format!("{DISCOURAGED}[service.sudo]\n{REQUIRED}"));
         assert!(sudo.contains(TABLE) && !sudo.contains(OTHERS), "{sudo}");
         let others = advice_on(&format!("[service.sudo]\n{DISCOURAGED}"));
-        assert_eq!(others, OTHERS);
+        assert_eq!(others, format!("Other services {OTHERS}"));
         let both = advice_on("");
         assert!(both.contains(TABLE) && both.contains(OTHERS), "{both}");
     }
