@@ -73,7 +73,14 @@ impl Files {
     /// A sentence with the path in front is shown without it behind that path.
     fn faulty(&mut self, path: &Path, id: Id, what: &str, try_this: &str) {
         let says = what.strip_prefix(&shown(path)).unwrap_or(what);
-        self.add(path, "faulty", says.trim_start_matches([':', ' ']));
+        let says = says.trim_start_matches([':', ' ']);
+        // What is left of "FILE:7: ...".
+        let line = if says.starts_with(|c: char| c.is_ascii_digit()) {
+            "line "
+        } else {
+            ""
+        };
+        self.add(path, "faulty", format!("{line}{says}"));
         self.findings.push(Finding::new(id, what, try_this));
     }
 

@@ -203,6 +203,9 @@ fn how_to_unlock(service: &Service, verdict: &Verdict) -> String {
              /etc/pam-passkey/config.toml"
         ),
         Some(Code::SERVICE_ERR) => "keep a root shell open, and mend what is named here".to_owned(),
+        _ if service.stack.file.is_none() => format!(
+            "there is no /etc/pam.d/{name}, so /etc/pam.d/other counts: look whether the name is right"
+        ),
         _ => format!(
             "keep a root shell open, and look into {}; what a line is for is in pam.d(5)",
             place(service)

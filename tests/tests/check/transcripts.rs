@@ -89,6 +89,21 @@ fn a_service_without_a_file_is_what_other_says() {
             .unwrap()
             .ends_with("it has no file, so \"other\" counts")
     );
+    let said = healthy
+        .check(&["--service", "NoSuch", "--user", "bob"])
+        .output();
+    let how = "Try: there is no /etc/pam.d/nosuch, so /etc/pam.d/other counts: look whether";
+    assert!(said.stdout.contains(how), "{said:#?}");
+}
+
+#[test]
+fn the_line_at_fault_stands_behind_its_file() {
+    let healthy = Healthy::machine();
+    let wrong = "echo 'user_verfication = 1' > /etc/pam-passkey/config.toml";
+    healthy.machine.sh(wrong).output().expect_success();
+    let said = healthy.check(&[]).output();
+    let line = "/etc/pam-passkey/config.toml: faulty, line 1: unknown key \"user_verfication\"";
+    assert!(said.stdout.contains(line), "{said:#?}");
 }
 
 #[test]
