@@ -150,7 +150,7 @@ impl Drop for Screen {
 fn not_written(problem: &dyn fmt::Display) -> Failure {
     Failure::new(
         format!("the result could not be written: {problem}"),
-        "what was done stands; see it with: passkey list",
+        "make room where it goes; what was changed stands, see it with: passkey list",
     )
 }
 
