@@ -39,7 +39,7 @@ pub(crate) struct Manners {
     pub(crate) json: bool,
 
     /// No colours, and no line that is written over: for screen readers and
-    /// serial lines. So it is where `TERM=dumb`; `NO_COLOR` does without
+    /// serial lines. `TERM=dumb` does the same; `NO_COLOR` takes away the
     /// colours only.
     #[arg(long, global = true)]
     pub(crate) plain: bool,

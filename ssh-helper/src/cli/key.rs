@@ -142,7 +142,7 @@ pub(crate) enum ConfigCommand {
     /// Whether the key wants a PIN or fingerprint for everything it signs, also
     /// where a touch would do. Asks for the PIN.
     AlwaysUv {
-        /// On or off.
+        /// Whether it is to.
         #[arg(value_enum)]
         wanted: OnOrOff,
     },
@@ -161,9 +161,9 @@ pub(crate) enum ConfigCommand {
 /// On or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnOrOff {
-    /// On.
+    /// Always, even where a touch would do.
     On,
-    /// Off.
+    /// Only where it is asked for.
     Off,
 }
 
