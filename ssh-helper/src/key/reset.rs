@@ -73,8 +73,10 @@ pub(crate) fn reset(node: Option<&Path>, screen: &mut Screen) -> Result<(), Fail
         "reset",
         [
             format!("{key} has forgotten everything, its PIN too."),
-            "Next: passkey key pin set; then enrol it anew: sudo passkey enroll".to_owned(),
-            "Remove what it was enrolled for, as: sudo passkey remove NAME".to_owned(),
+            // In this order: an only key that is still on record would have to vouch.
+            "Remove what it was enrolled for, by its name in `passkey list`: sudo passkey remove NAME"
+                .to_owned(),
+            "Then: passkey key pin set; and enrol it anew: sudo passkey enroll".to_owned(),
         ],
     ))
 }
