@@ -39,6 +39,10 @@ pub(super) fn lines(bytes: &[u8]) -> Lines {
         let text = String::from_utf8_lossy(physical);
         let text = text.trim_start_matches(BLANKS);
         if text.is_empty() || text.starts_with('#') {
+            // Inside a line that is continued, newer libpams end it there.
+            if begun.is_some() {
+                read.ambiguous = read.ambiguous.or(Some(number));
+            }
             continue;
         }
         let line = begun.get_or_insert_with(|| Line {
@@ -168,6 +172,11 @@ mod tests {
         assert_eq!(lines(&long(LONGEST - 1)).ambiguous, None);
         assert_eq!(lines(&long(LONGEST)).ambiguous, Some(1));
         assert_eq!(lines(b"a\nb\0c\n").ambiguous, Some(2));
+        assert_eq!(lines(b"auth \\\n \\\n x\n").ambiguous, None);
+        for between in ["#", "# c", "", " "] {
+            let continued = format!("auth \\\n{between}\n x\n");
+            assert_eq!(lines(continued.as_bytes()).ambiguous, Some(2), "{between}");
+        }
         let continued = [vec![b'a'; 600], b"\\\n".to_vec(), vec![b'b'; 600]].concat();
         assert_eq!(lines(&continued).ambiguous, Some(2));
     }

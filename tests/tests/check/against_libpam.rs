@@ -143,7 +143,7 @@ fn line(dice: &mut Dice, below: &[String]) -> String {
                 .one_of(&["# auth required pam_deny.so", "", "auth", "auth required"])
                 .to_owned();
         }
-        2 => "auth \\\n#\n \\\n",
+        2 => "auth \\\n \\\n",
         _ => "auth",
     };
     if dice.one_in(4) && !below.is_empty() {
