@@ -38,19 +38,26 @@ use crate::whose_account::{self, Administered, Root};
 
 /// Enrols a key; after an account's first one, offers to enrol a spare.
 pub(crate) fn enroll(wanted: &cli::Enroll, screen: &mut Screen) -> Result<(), Failure> {
-    let enrolled = enroll_one(wanted, screen)?;
+    let enrolled = enroll_one(wanted, None, screen)?;
     let Some(spare) = spare::offer(wanted, &enrolled, screen) else {
         return Ok(());
     };
-    enroll_one(&spare, screen).map(|_| ()).inspect_err(|_| {
-        let first = &enrolled.credential.name;
-        screen.say(&format!(
-            "\"{first}\" is enrolled; only the spare key is not."
-        ));
-    })
+    enroll_one(&spare, Some(&enrolled.key), screen)
+        .map(|_| ())
+        .inspect_err(|_| {
+            let first = &enrolled.credential.name;
+            screen.say(&format!(
+                "\"{first}\" is enrolled; only the spare key is not."
+            ));
+        })
 }
 
-fn enroll_one(wanted: &cli::Enroll, screen: &mut Screen) -> Result<Enrolled, Failure> {
+/// `first`: the key that was enrolled a moment ago, and is no spare for itself.
+fn enroll_one(
+    wanted: &cli::Enroll,
+    first: Option<&FoundKey>,
+    screen: &mut Screen,
+) -> Result<Enrolled, Failure> {
     let words = wanted.words();
     let Administered { account, root } = whose_account::to_change(wanted.user.as_deref(), &words)?;
     let enrolment = Enrolment::prepare(wanted, account, root, screen)?;
@@ -58,7 +65,7 @@ fn enroll_one(wanted: &cli::Enroll, screen: &mut Screen) -> Result<Enrolled, Fai
     let registering = enrolment.registering();
     let key = Choosing {
         registering: &registering,
-        vouched: proof.key().cloned(),
+        has_it: proof.key().or(first).cloned(),
     }
     .ask(screen)?;
     let new = registering.ask(&key, screen)?;
@@ -66,7 +73,21 @@ fn enroll_one(wanted: &cli::Enroll, screen: &mut Screen) -> Result<Enrolled, Fai
     let attestation = new.attestation;
     let credential = enrolment.credential(new, &key)?;
     let (credential, number) = enrolment.test_and_record(credential, &key, &proof, screen)?;
-    let enrolled = enrolment.enrolled(&credential, attestation, number);
+    let enrolled = Enrolled {
+        user: enrolment.account.name.to_string(),
+        file: enrolment
+            .store
+            .path_of(&enrolment.account)
+            .display()
+            .to_string(),
+        credential: Entry::of(&credential),
+        attestation: attestation_word(attestation),
+        number,
+        undo: enrolment.undo(&credential.name),
+        account: enrolment.account.clone(),
+        root,
+        key,
+    };
     enrolment.report(&enrolled, screen)?;
     Ok(enrolled)
 }
@@ -312,19 +333,6 @@ impl<'w> Enrolment<'w> {
         Ok((name, file.credentials().count()))
     }
 
-    fn enrolled(&self, credential: &Credential, attestation: Kind, number: usize) -> Enrolled {
-        Enrolled {
-            user: self.account.name.to_string(),
-            file: self.store.path_of(&self.account).display().to_string(),
-            credential: Entry::of(credential),
-            attestation: attestation_word(attestation),
-            number,
-            undo: self.undo(&credential.name),
-            account: self.account.clone(),
-            root: self.root,
-        }
-    }
-
     /// What was done, where, and how to undo it.
     fn report(&self, enrolled: &Enrolled, screen: &mut Screen) -> Result<(), Failure> {
         screen.say(&format!("Written to {}.", enrolled.file));
@@ -386,6 +394,8 @@ pub(crate) struct Enrolled {
     pub(crate) account: Account,
     #[serde(skip)]
     pub(crate) root: Root,
+    #[serde(skip)]
+    key: FoundKey,
 }
 
 impl Report for Enrolled {

@@ -30,7 +30,7 @@ use crate::screen::Screen;
 pub(crate) fn key(wanted: &Key, screen: &mut Screen) -> Result<(), Failure> {
     let node = wanted.node.as_deref();
     match &wanted.command {
-        KeyCommand::List => list::list(screen),
+        KeyCommand::List => list::list(node, screen),
         KeyCommand::Info => info::info(node, screen),
         KeyCommand::Pin { command } => pin::pin(*command, node, screen),
         KeyCommand::Credentials { command } => credentials::credentials(command, node, screen),

@@ -26,8 +26,8 @@ use crate::whose_account::Root;
 pub(crate) struct Choosing<'a> {
     /// What it is to make, for whom.
     pub(crate) registering: &'a Registering<'a>,
-    /// The key that has just vouched for it, and is not the one.
-    pub(crate) vouched: Option<FoundKey>,
+    /// A key that the account has, as we know by now, and is not the one.
+    pub(crate) has_it: Option<FoundKey>,
 }
 
 impl Choosing<'_> {
@@ -63,13 +63,13 @@ impl Choosing<'_> {
         // Before the first look, or a key that comes between the two is missed.
         let watch = Watch::new().map_err(|problem| self.cannot_wait(problem))?;
         let deadline = Instant::now() + self.registering.timeout;
-        let waits = if self.vouched.is_some() {
-            "Plug in the key to enrol; the one that vouched for it may stay"
+        let waits = if self.has_it.is_some() {
+            "Plug in the key to enrol; the one that is enrolled may stay"
         } else {
             "Plug in the key to enrol"
         };
         loop {
-            let keys = choose(&hidraw::find(), &mut self.vouched);
+            let keys = choose(&hidraw::find(), &mut self.has_it);
             if !keys.is_empty() {
                 return Ok(keys);
             }
@@ -146,7 +146,7 @@ impl Choosing<'_> {
     /// Whoever plugs theirs in while the question stands means that one. A key
     /// that was pulled out meanwhile is missed when it is asked.
     fn still_among(&mut self, keys: &[FoundKey]) -> Result<(), Failure> {
-        let now = choose(&hidraw::find(), &mut self.vouched);
+        let now = choose(&hidraw::find(), &mut self.has_it);
         if now.len() > 1 && now.iter().any(|key| !keys.contains(key)) {
             return Err(self.several(&now));
         }

@@ -294,6 +294,26 @@ fn a_spare_key_is_enrolled_in_the_same_breath_and_the_first_vouches() {
 }
 
 #[test]
+fn the_first_key_is_not_offered_as_its_own_spare() {
+    let machine = machine();
+    let blue = machine.plug_in(VirtualKey::named("Blue"));
+    blue.presence(Presence::after_ms(150));
+    // root is asked for no proof, so nothing vouches
+    let enroll = ["enroll", "--touch-only", "--user", "alice"];
+    let mut enroll = machine.passkey(enroll).on_a_terminal().start();
+    enroll.wait_for("Enrol \"Blue\" (/dev/hidraw0) for alice? [y/N] ");
+    enroll.type_line("y");
+    enroll.wait_for("Enrol a second key now? [y/N] ");
+    enroll.type_line("y");
+    enroll.wait_for("Plug in the key to enrol; the one that is enrolled may stay (");
+    let green = machine.plug_in(VirtualKey::named("Green"));
+    green.presence(Presence::after_ms(150));
+    enroll.wait_for("Enrol \"Green\" (/dev/hidraw1) for alice? [y/N] ");
+    enroll.type_line("y");
+    enroll.finish().expect_success();
+}
+
+#[test]
 fn a_spare_that_is_not_enrolled_leaves_the_first_one_enrolled() {
     let machine = machine();
     let blue = machine.plug_in(VirtualKey::named("Blue"));

@@ -100,6 +100,15 @@ fn keys_are_listed_with_what_they_are_and_whether_they_open() {
         "{rows:#?}"
     );
 
+    let one = key(&machine, &["list", "--key", "/dev/hidraw2"]).output();
+    assert_eq!(one.expect_success().stdout.lines().count(), 2, "{rows:?}");
+    let mouse = key(&machine, &["list", "--key", "/dev/hidraw0"]).output();
+    assert_failed(
+        &mouse,
+        "is no security key that is plugged in",
+        "passkey key list",
+    );
+
     let u2f = key(&machine, &["info", "--key", "/dev/hidraw2"]).output();
     assert_failed(
         &u2f,

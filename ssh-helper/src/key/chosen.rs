@@ -130,19 +130,10 @@ fn ask(message: Vec<u8>, key: &FoundKey) -> Result<Vec<u8>, NotDone> {
 }
 
 fn which(node: Option<&Path>, again: &str, screen: &mut Screen) -> Result<FoundKey, Failure> {
-    let keys = hidraw::find();
     if let Some(node) = node {
-        return keys
-            .into_iter()
-            .find(|key| is_at(key, node))
-            .ok_or_else(|| {
-                let node = printable(&node.display().to_string(), 64);
-                Failure::new(
-                    format!("\"{node}\" is no security key that is plugged in"),
-                    "see those that are with: passkey key list",
-                )
-            });
+        return plugged_in_at(node);
     }
+    let keys = hidraw::find();
     match keys.as_slice() {
         [] => Err(Failure::new(
             "no security key is plugged in",
@@ -164,6 +155,18 @@ fn which(node: Option<&Path>, again: &str, screen: &mut Screen) -> Result<FoundK
 }
 
 /// Whether `key` is the one at `node`, which may be a link to it, as udev makes.
+/// The key that is plugged in there.
+pub(crate) fn plugged_in_at(node: &Path) -> Result<FoundKey, Failure> {
+    let found = hidraw::find().into_iter().find(|key| is_at(key, node));
+    found.ok_or_else(|| {
+        let node = printable(&node.display().to_string(), 64);
+        Failure::new(
+            format!("\"{node}\" is no security key that is plugged in"),
+            "see those that are with: passkey key list",
+        )
+    })
+}
+
 fn is_at(key: &FoundKey, node: &Path) -> bool {
     let behind = |path: &Path| fs::canonicalize(path).ok();
     key.node == node || behind(node).is_some_and(|node| behind(&key.node) == Some(node))

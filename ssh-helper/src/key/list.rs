@@ -1,11 +1,13 @@
 //! `passkey key list`: the keys plugged in.
 #![forbid(unsafe_code)]
 
+use std::path::Path;
+
 use ceremony::authenticator::errand::Unanswered;
 use ceremony::authenticator::hidraw::{self, FoundKey};
 use serde::Serialize;
 
-use super::chosen::describe;
+use super::chosen::{describe, plugged_in_at};
 use super::done::Which;
 use super::models::model;
 use super::not_done::NotDone;
@@ -15,8 +17,12 @@ use crate::ink::Ink;
 use crate::screen::{Report, Screen};
 
 /// Lists the keys plugged in.
-pub(crate) fn list(screen: &mut Screen) -> Result<(), Failure> {
-    let keys: Vec<Plugged> = hidraw::find().iter().map(Plugged::of).collect();
+pub(crate) fn list(node: Option<&Path>, screen: &mut Screen) -> Result<(), Failure> {
+    let found = match node {
+        Some(node) => vec![plugged_in_at(node)?],
+        None => hidraw::find(),
+    };
+    let keys: Vec<Plugged> = found.iter().map(Plugged::of).collect();
     if keys.is_empty() {
         screen.say(
             "no security key is plugged in \
