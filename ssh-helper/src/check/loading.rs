@@ -53,6 +53,7 @@ impl Stack {
             given_up = !read_something || (spare.is_some() && other.gave_up);
         }
         let mut stack = Self {
+            service: service.to_owned(),
             given_up,
             troubles: own.troubles,
             misplaced: own.misplaced,

@@ -27,7 +27,7 @@ pub(super) enum Answer {
 }
 
 /// What the module of `handler` can answer to `person`.
-pub(super) fn answer(handler: &Handler, person: &Person) -> Answer {
+pub(super) fn answer(handler: &Handler, service: &str, person: &Person) -> Answer {
     use Code as C;
     let fixed = |code| Answer::OneOf(vec![code]);
     let Some(module) = handler.module() else {
@@ -37,8 +37,8 @@ pub(super) fn answer(handler: &Handler, person: &Person) -> Answer {
         _ if handler.is_ours() => Answer::Ours,
         "pam_permit" => fixed(C::SUCCESS),
         "pam_debug" => fixed(debug(handler.arguments())),
-        // "rootok" lets in whoever is root already; here somebody asks who is not.
-        "pam_deny" | "pam_rootok" => fixed(C::AUTH_ERR),
+        "pam_deny" => fixed(C::AUTH_ERR),
+        "pam_rootok" => root_ok(service),
         "pam_env" | "pam_warn" | "pam_faildelay" | "pam_group" | "pam_keyinit" | "pam_mail" => {
             fixed(C::IGNORE)
         }
@@ -107,6 +107,26 @@ pub(super) fn answer(handler: &Handler, person: &Person) -> Answer {
     }
 }
 
+/// `pam_rootok` lets in where the program's real user is root. Programs that
+/// somebody starts have that of who started them; here somebody asks who is not
+/// root. What waits for people at their doors is root's itself.
+fn root_ok(service: &str) -> Answer {
+    const STARTED_BY_A_PERSON: [&str; 11] = [
+        "chage", "chfn", "chsh", "doas", "newgrp", "passwd", "polkit-1", "su", "su-l", "sudo",
+        "sudo-i",
+    ];
+    const ROOTS: [&str; 8] = [
+        "cockpit", "greetd", "lightdm", "login", "lxdm", "remote", "sddm", "sshd",
+    ];
+    if STARTED_BY_A_PERSON.contains(&service) {
+        Answer::OneOf(vec![Code::AUTH_ERR])
+    } else if ROOTS.contains(&service) || service.starts_with("gdm") {
+        Answer::OneOf(vec![Code::SUCCESS])
+    } else {
+        Answer::OneOf(vec![Code::SUCCESS, Code::AUTH_ERR])
+    }
+}
+
 fn given(handler: &Handler, word: &str) -> bool {
     handler.arguments().iter().any(|argument| argument == word)
 }
@@ -165,8 +185,8 @@ fn holds(left: &str, relation: &str, right: &str, person: &Person) -> Option<boo
     match (left, relation) {
         ("user", "=") => Some(person.account.name.as_str() == right),
         ("user", "!=") => Some(person.account.name.as_str() != right),
-        ("user", "ingroup") => person.is_in_group(right),
-        ("user", "notingroup") => person.is_in_group(right).map(|is| !is),
+        ("user", "ingroup") => person.is_in_a_group(right),
+        ("user", "notingroup") => person.is_in_a_group(right).map(|is| !is),
         ("uid", _) => {
             let number: u64 = right.parse().ok()?;
             match relation {
@@ -322,7 +342,7 @@ mod tests {
     fn answer_of(line: &str, person: &Person) -> Answer {
         let files = Written::new(&[("sudo", line), ("other", "")]);
         let stack = Stack::of_service(&files, "sudo");
-        answer(&stack.handlers[0], person)
+        answer(&stack.handlers[0], "sudo", person)
     }
 
     fn one(code: Code) -> Answer {
@@ -357,6 +377,20 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_at_a_door_as_root_is_root() {
+        for (service, code) in [
+            ("su", Code::AUTH_ERR),
+            ("sudo", Code::AUTH_ERR),
+            ("login", Code::SUCCESS),
+            ("gdm-password", Code::SUCCESS),
+        ] {
+            assert_eq!(root_ok(service), one(code), "{service}");
+        }
+        let either = Answer::OneOf(vec![Code::SUCCESS, Code::AUTH_ERR]);
+        assert_eq!(root_ok("swaylock"), either);
+    }
+
+    #[test]
     fn conditions_are_judged_only_where_all_are_understood() {
         for (words, passes) in [
             ("uid >= 1000 quiet", Some(true)),
@@ -364,6 +398,7 @@ mod tests {
             ("user = alice uid ne 0", Some(true)),
             ("user != alice", Some(false)),
             ("user ingroup no-such-group", Some(false)),
+            ("user ingroup no-such-group:neither", Some(false)),
             ("user notingroup no-such-group", Some(true)),
             ("uid >= 1000 tty = tty1", None),
             ("use_uid uid = 0", None),

@@ -48,8 +48,18 @@ pub(super) struct Person {
 pub(super) type Keys = Result<Option<CredentialFile>, CredentialFileError>;
 
 impl Person {
-    /// Whether it is a member of the group; none where nobody can tell.
-    pub(super) fn is_in_group(&self, group: &str) -> Option<bool> {
+    /// Whether it is a member of one of these groups, which are parted by colons;
+    /// none where nobody can tell.
+    pub(super) fn is_in_a_group(&self, groups: &str) -> Option<bool> {
+        let groups = groups.split(':').filter(|group| !group.is_empty());
+        let is_in: Vec<Option<bool>> = groups.map(|group| self.is_in_group(group)).collect();
+        if is_in.contains(&Some(true)) {
+            return Some(true);
+        }
+        (!is_in.contains(&None)).then_some(false)
+    }
+
+    fn is_in_group(&self, group: &str) -> Option<bool> {
         let name = self.account.name.as_str();
         let Some(group) = Group::from_name(group).ok()? else {
             return Some(false);

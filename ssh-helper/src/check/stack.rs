@@ -18,6 +18,7 @@ pub(super) const MOST_LINES: usize = 5000;
 /// The auth stack of a service.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stack {
+    pub(super) service: String,
     pub(super) handlers: Vec<Handler>,
     /// Libpam gives the service up: `pam_start` or `pam_authenticate` fails.
     pub(super) given_up: bool,

@@ -87,7 +87,16 @@ struct World {
     password_is_right: bool,
     /// A finger, or a key of another module's, works.
     something_else: bool,
-    gates_let_pass: bool,
+    gates: Gates,
+}
+
+/// What the gates on the way do.
+#[derive(Clone, Copy)]
+enum Gates {
+    LetPass,
+    Refuse,
+    /// Each of them one or the other.
+    Either,
 }
 
 /// Whether a world lets its person in.
@@ -117,7 +126,7 @@ impl<'p> Passage<'p> {
         ours: impl Fn(&Handler) -> Ours,
     ) -> Self {
         let line = |handler: &Handler| match folders.find(handler) {
-            Ok(_) => match modules::answer(handler, person) {
+            Ok(_) => match modules::answer(handler, &stack.service, person) {
                 Answer::Ours => (Answer::Ours, Some(ours(handler))),
                 answer => (answer, None),
             },
@@ -147,7 +156,7 @@ impl<'p> Passage<'p> {
         if let Some(trouble) = unclear {
             return verdict(WayIn::Unclear, trouble.to_string());
         }
-        let plain = self.way_in(false, true);
+        let plain = self.way_in(false, Gates::LetPass);
         let mut because = match plain {
             WayIn::LockedOut => format!("whatever is tried ends with {}", self.ends()),
             WayIn::Unclear => self.why_unclear(),
@@ -158,7 +167,7 @@ impl<'p> Passage<'p> {
         }
         let gates = self.modules(|answer| matches!(answer, Answer::Gate(..)));
         if !gates.is_empty() && plain != WayIn::Unclear {
-            match self.way_in(false, false) {
+            match self.way_in(false, Gates::Refuse) {
                 same if same == plain => {}
                 WayIn::LockedOut => because = format!("{because}; unless {gates} refuses"),
                 other if plain.is_wider_than(other) => {
@@ -169,9 +178,13 @@ impl<'p> Passage<'p> {
                     return verdict(WayIn::Unclear, because);
                 }
             }
+            if self.a_mixture_lets_in_more() {
+                because = format!("{plain} where {gates} all do the same, and less where not");
+                return verdict(WayIn::Unclear, because);
+            }
         }
         let others = self.modules(|answer| *answer == Answer::Else);
-        if !others.is_empty() && self.way_in(true, true) != plain {
+        if !others.is_empty() && self.way_in(true, Gates::LetPass) != plain {
             because = format!("{because}; what {others} asks for lets in, too");
         }
         verdict(plain, because)
@@ -184,7 +197,7 @@ impl<'p> Passage<'p> {
             key: Err(Code::AUTH_ERR),
             password_is_right: true,
             something_else: false,
-            gates_let_pass: true,
+            gates: Gates::LetPass,
         };
         let mut asks = false;
         let outcomes = outcomes(&self.stack.handlers, &mut |at, _| {
@@ -195,30 +208,9 @@ impl<'p> Passage<'p> {
         asks && outcomes.is_some_and(|codes| !codes.contains(&Code::SUCCESS))
     }
 
-    fn way_in(&self, something_else: bool, gates_let_pass: bool) -> WayIn {
+    fn way_in(&self, something_else: bool, gates: Gates) -> WayIn {
         let lets = |key: bool, password_is_right: bool| {
-            let worlds: Vec<World> = if key {
-                vec![Ok(())]
-            } else {
-                REFUSALS.map(Err).to_vec()
-            }
-            .into_iter()
-            .map(|key| World {
-                key,
-                password_is_right,
-                something_else,
-                gates_let_pass,
-            })
-            .collect();
-            // Which refusal it is, whoever is there can choose.
-            let all: Vec<Lets> = worlds.iter().map(|world| self.lets(*world)).collect();
-            if all.contains(&Lets::In) {
-                Lets::In
-            } else if all.contains(&Lets::Perhaps) {
-                Lets::Perhaps
-            } else {
-                Lets::Nobody
-            }
+            self.lets_whoever_has(key, password_is_right, something_else, gates)
         };
         let neither = lets(false, false);
         let (key, password) = (lets(true, false), lets(false, true));
@@ -231,6 +223,53 @@ impl<'p> Passage<'p> {
             (Lets::Nobody, Lets::Nobody, Lets::Nobody, Lets::In) => WayIn::Both,
             (Lets::Nobody, Lets::Nobody, Lets::Nobody, Lets::Nobody) => WayIn::LockedOut,
             _ => WayIn::Unclear,
+        }
+    }
+
+    /// Whether somebody gets in where some gates let pass and others refuse who
+    /// does not where all do the same.
+    fn a_mixture_lets_in_more(&self) -> bool {
+        [(false, false), (true, false), (false, true)]
+            .into_iter()
+            .any(|(key, password_is_right)| {
+                let nobody = |gates| {
+                    let lets = self.lets_whoever_has(key, password_is_right, false, gates);
+                    lets == Lets::Nobody
+                };
+                nobody(Gates::LetPass) && nobody(Gates::Refuse) && !nobody(Gates::Either)
+            })
+    }
+
+    fn lets_whoever_has(
+        &self,
+        key: bool,
+        password_is_right: bool,
+        something_else: bool,
+        gates: Gates,
+    ) -> Lets {
+        let keys = if key {
+            vec![Ok(())]
+        } else {
+            REFUSALS.map(Err).to_vec()
+        };
+        // Which refusal it is, whoever is there can choose.
+        let all: Vec<Lets> = keys
+            .into_iter()
+            .map(|key| {
+                self.lets(World {
+                    key,
+                    password_is_right,
+                    something_else,
+                    gates,
+                })
+            })
+            .collect();
+        if all.contains(&Lets::In) {
+            Lets::In
+        } else if all.contains(&Lets::Perhaps) {
+            Lets::Perhaps
+        } else {
+            Lets::Nobody
         }
     }
 
@@ -261,13 +300,11 @@ impl<'p> Passage<'p> {
             }
             Answer::Else if world.something_else => vec![Code::SUCCESS],
             Answer::Else => vec![Code::AUTH_ERR, Code::AUTHINFO_UNAVAIL, Code::USER_UNKNOWN],
-            Answer::Gate(pass, refusal) => {
-                vec![if world.gates_let_pass {
-                    *pass
-                } else {
-                    *refusal
-                }]
-            }
+            Answer::Gate(pass, refusal) => match world.gates {
+                Gates::LetPass => vec![*pass],
+                Gates::Refuse => vec![*refusal],
+                Gates::Either => vec![*pass, *refusal],
+            },
             Answer::Ours => match (ours, world.key) {
                 (Some(Ours::Asks), Ok(())) => vec![Code::SUCCESS],
                 (Some(Ours::Asks), Err(refusal)) => vec![refusal],
@@ -299,7 +336,7 @@ impl<'p> Passage<'p> {
                 key,
                 password_is_right,
                 something_else: false,
-                gates_let_pass: true,
+                gates: Gates::LetPass,
             })
         });
         let codes: BTreeSet<Code> = worlds
@@ -575,6 +612,34 @@ mod tests {
             trusted.because,
             "nothing needed where pam_wheel.so lets pass, password where it does not"
         );
+    }
+
+    #[test]
+    fn gates_that_differ_are_judged_too() {
+        // nologin lets pass, and the password is jumped over
+        let jumped = verdict_of(
+            "auth required pam_nologin.so\n\
+             auth [success=ignore default=1] pam_succeed_if.so rhost = x\n\
+             auth required pam_unix.so\nauth required pam_permit.so",
+            &alice(),
+            &Ours::Asks,
+        );
+        assert_eq!(jumped.way_in, WayIn::Unclear, "{jumped:?}");
+        assert!(
+            jumped
+                .because
+                .contains("pam_nologin.so or pam_succeed_if.so"),
+            "{jumped:?}"
+        );
+        // ... or the key
+        let jumped = verdict_of(
+            "auth required pam_nologin.so\n\
+             auth [success=ignore default=1] pam_access.so\n\
+             auth required pam_passkey.so\nauth required pam_unix.so",
+            &alice(),
+            &Ours::Asks,
+        );
+        assert_eq!(jumped.way_in, WayIn::Unclear, "{jumped:?}");
     }
 
     #[test]

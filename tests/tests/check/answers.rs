@@ -46,6 +46,8 @@ const OTHERS: &[&str] = &[
     "pam_succeed_if.so user ingroup alice",
     "pam_succeed_if.so user notingroup sudo",
     "pam_succeed_if.so user ingroup tty",
+    "pam_succeed_if.so user ingroup tty:sudo",
+    "pam_succeed_if.so user notingroup tty:sudo",
     "pam_debug.so",
     "pam_debug.so auth=bogus auth=abort",
     "pam_limits.so",
