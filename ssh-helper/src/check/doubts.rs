@@ -20,6 +20,15 @@ pub(super) fn about(service: &Service, grounds: &Grounds<'_>, findings: &mut Vec
     for trouble in &service.stack.troubles {
         found.push(about_trouble(trouble));
     }
+    for file in &service.stack.files {
+        if let Some((whose, problem)) = not_roots(file) {
+            let how = format!(
+                "look who wrote it, then: chown root {it}; chmod go-w {it}",
+                it = shown(&whose)
+            );
+            found.push(Finding::new(Id::PamFileUntrusted, problem, how));
+        }
+    }
     for (place, facility) in &service.stack.misplaced {
         let what = format!("{place} names our module for {facility}");
         let how = format!(
@@ -33,6 +42,11 @@ pub(super) fn about(service: &Service, grounds: &Grounds<'_>, findings: &mut Vec
         about_line(service, at, line, &mut found);
         if line.is_ours() {
             about_ours(service, at, line, grounds, &mut found);
+        } else if let Ok(Some(file)) = grounds.folders.find(line)
+            && let Some((_, problem)) = not_roots(&file)
+        {
+            let how = "look who wrote it, and install it again";
+            found.push(Finding::new(Id::ModuleUntrusted, problem, how));
         }
     }
     for finding in found {
@@ -85,13 +99,6 @@ fn is_forbidden(why: &str) -> bool {
 
 fn about_line(service: &Service, at: usize, line: &Handler, found: &mut Vec<Finding>) {
     let place = &line.place;
-    if let Some(problem) = not_roots(&place.file) {
-        let how = format!(
-            "look who wrote it, then: chown root {file}; chmod go-w {file}",
-            file = shown(&place.file)
-        );
-        found.push(Finding::new(Id::PamFileUntrusted, problem, how));
-    }
     if let Some(fault) = line.control.fault {
         let what = format!("the brackets at {place} are not understood: {fault}");
         let how = "as root: correct them; pam.d(5) has the words";
@@ -172,7 +179,7 @@ fn about_module(line: &Handler, grounds: &Grounds<'_>, found: &mut Vec<Finding>)
             return;
         }
     };
-    if let Some(problem) = not_roots(&file) {
+    if let Some((_, problem)) = not_roots(&file) {
         let how = "look who wrote it, and install pam-passkey again";
         found.push(Finding::new(Id::ModuleUntrusted, problem, how));
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ceremony::policy::{Config, PolicyError};
 
@@ -71,13 +71,25 @@ pub(super) struct Grounds<'g> {
     pub(super) people_are_wanted: bool,
 }
 
-/// Whether somebody else than root could have written a file, in words.
-pub(super) fn not_roots(path: &Path) -> Option<String> {
+/// Whether somebody else than root could have written a file, or put it into a
+/// folder on the way to it: which of them, and why, in words.
+pub(super) fn not_roots(path: &Path) -> Option<(PathBuf, String)> {
+    let real = fs::canonicalize(path).ok()?;
+    real.ancestors().find_map(|it| {
+        let path = if it == real { path } else { it };
+        whose(path).map(|problem| (path.to_owned(), problem))
+    })
+}
+
+fn whose(path: &Path) -> Option<String> {
+    /// In such a folder nobody replaces what is another's.
+    const STICKY: u32 = 0o1000;
     let it = fs::metadata(path).ok()?;
     let mode = it.mode() & 0o7777;
+    let is_shared = it.is_file() || it.is_dir() && mode & STICKY == 0;
     if it.uid() != 0 {
         Some(format!("{} belongs to uid {}", shown(path), it.uid()))
-    } else if mode & 0o022 != 0 && it.is_file() {
+    } else if mode & 0o022 != 0 && is_shared {
         Some(format!(
             "{} can be written by others (mode {mode:04o})",
             shown(path)

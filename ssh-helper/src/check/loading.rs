@@ -2,6 +2,7 @@
 //! included files, substacks, and `other` for a service that says nothing.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -58,12 +59,14 @@ impl Stack {
             troubles: own.troubles,
             misplaced: own.misplaced,
             names_us: own.names_us,
+            files: own.read,
             file,
             ..Self::default()
         };
         if own.auth.is_empty() {
             stack.handlers = other.auth;
             stack.names_us |= other.names_us;
+            stack.files.extend(other.read);
             stack.troubles.extend(other.troubles);
             stack.misplaced.extend(other.misplaced);
         } else {
@@ -90,6 +93,7 @@ struct Loader<'f> {
     misplaced: Vec<(Place, String)>,
     gave_up: bool,
     names_us: bool,
+    read: BTreeSet<Rc<Path>>,
     lines_left: usize,
 }
 
@@ -109,6 +113,7 @@ impl<'f> Loader<'f> {
             misplaced: Vec::new(),
             gave_up: false,
             names_us: false,
+            read: BTreeSet::new(),
             lines_left: MOST_LINES,
         }
     }
@@ -141,6 +146,7 @@ impl<'f> Loader<'f> {
                 return Ok(());
             }
         };
+        self.read.insert(path.clone());
         if let Some(line) = lines.ambiguous {
             let file = path.clone();
             self.troubles.push(Trouble::Ambiguous(Place { file, line }));

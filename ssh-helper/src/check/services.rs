@@ -43,9 +43,7 @@ pub(super) fn judge(services: &[Service], grounds: &Grounds<'_>) -> (Vec<Row>, V
     about_people(&judged, grounds, &mut findings);
     not_covered(&judged, grounds, &mut findings);
     for service in services {
-        if service.stack.names_us {
-            doubts::about(service, grounds, &mut findings);
-        }
+        doubts::about(service, grounds, &mut findings);
     }
     let rows = judged.iter().flat_map(|it| {
         it.verdicts.iter().map(|(person, verdict)| Row {
@@ -234,13 +232,13 @@ fn names(people: &[&(&Person, Verdict)]) -> String {
 /// "alice, bob and 3 more".
 pub(super) fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
     const SHOWN: usize = 4;
-    let names: Vec<&str> = names.collect();
+    let names: Vec<String> = names.map(printable).collect();
     match names.as_slice() {
         [] => String::new(),
-        [one] => (*one).to_owned(),
+        [one] => one.clone(),
         [all @ .., last] if all.len() < SHOWN => format!("{} and {last}", all.join(", ")),
         all => {
-            let shown: Vec<&str> = all.iter().copied().take(SHOWN).collect();
+            let shown: Vec<String> = all.iter().take(SHOWN).cloned().collect();
             let more = all.len().saturating_sub(SHOWN);
             format!("{} and {more} more", shown.join(", "))
         }
@@ -346,7 +344,7 @@ fn not_covered(judged: &[Judged<'_>], grounds: &Grounds<'_>, findings: &mut Vec<
     let (switched_off, uncovered): (Vec<_>, Vec<_>) = aside
         .map(|it| it.service.name.as_str())
         .partition(|name| config.services().any(|table| table == *name));
-    for service in switched_off {
+    for service in switched_off.into_iter().map(printable) {
         let what = format!("[service.{service}] says \"enabled = false\"");
         let how = format!("take it out of config.toml, or our line out of the stack of {service}");
         findings.push(Finding::new(Id::ServiceDisabled, what, how));

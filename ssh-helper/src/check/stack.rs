@@ -2,6 +2,7 @@
 //! over on the way.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
@@ -27,6 +28,8 @@ pub(super) struct Stack {
     pub(super) misplaced: Vec<(Place, String)>,
     /// Whether our module is named anywhere on the way, reached or not.
     pub(super) names_us: bool,
+    /// Every file that was read for it.
+    pub(super) files: BTreeSet<Rc<Path>>,
     /// The file it begins in; none where `other` stands for it.
     pub(super) file: Option<Rc<Path>>,
 }

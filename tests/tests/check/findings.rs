@@ -191,6 +191,29 @@ const BROKEN: &[(&str, &str, &str)] = &[
         "/etc/pam.d/sudo can be written by others (mode 0666)",
     ),
     (
+        "chmod 0777 /etc/pam.d",
+        "pam-file-untrusted",
+        "/etc/pam.d can be written by others (mode 0777)",
+    ),
+    (
+        "touch /etc/pam.d/empty; chown alice /etc/pam.d/empty; \
+         echo '@include empty' >> /etc/pam.d/sudo",
+        "pam-file-untrusted",
+        "/etc/pam.d/empty belongs to uid 1000",
+    ),
+    (
+        "mkdir /usr/local/lib/other; cp MODULE /usr/local/lib/other/pam_hers.so; \
+         chown alice /usr/local/lib/other/pam_hers.so; \
+         echo 'auth optional /usr/local/lib/other/pam_hers.so' >> /etc/pam.d/sudo",
+        "module-untrusted",
+        "/usr/local/lib/other/pam_hers.so belongs to uid 1000",
+    ),
+    (
+        "cp /etc/pam.d/sudo \"$(printf '/etc/pam.d/x\\033c')\"",
+        "not-covered",
+        "our line is reached by x?c",
+    ),
+    (
         "mv /etc/pam.d/sudo /etc/pam.d/Sudo",
         "never-read",
         "/etc/pam.d/Sudo has capital letters",
