@@ -7,8 +7,10 @@
 use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
 use crate::cli::Manners;
@@ -34,6 +36,9 @@ pub(crate) struct Screen {
     ink: Ink,
     /// Whether a line of talk can be written over.
     talk_can_be_rewritten: bool,
+    /// Whether the terminal takes text now. Seconds are counted while signals are
+    /// held back: one that has been stopped (Ctrl-S) would hold us with them.
+    talk_is_taken: fn() -> bool,
     /// What is waited for, and the line that says so and was written last, where
     /// it will be written over.
     counted_down: Option<(String, String)>,
@@ -51,6 +56,7 @@ impl Screen {
             json: manners.json,
             ink: if colour { Ink::Colours } else { Ink::None },
             talk_can_be_rewritten: !plain && io::stderr().is_terminal(),
+            talk_is_taken: stderr_takes_text,
             counted_down: None,
         }
     }
@@ -118,7 +124,9 @@ impl Screen {
             None => {
                 let _ = writeln!(self.talk, "{line}");
             }
-            Some((_, before)) if self.talk_can_be_rewritten && *before != line => {
+            Some((_, before))
+                if self.talk_can_be_rewritten && *before != line && (self.talk_is_taken)() =>
+            {
                 // ESC [ K erases what a longer line left behind.
                 let _ = write!(self.talk, "\r{line}\u{1b}[K");
             }
@@ -145,6 +153,12 @@ impl Drop for Screen {
     fn drop(&mut self) {
         self.end_countdown();
     }
+}
+
+fn stderr_takes_text() -> bool {
+    let stderr = io::stderr();
+    let mut fds = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 fn not_written(problem: &dyn fmt::Display) -> Failure {
@@ -200,6 +214,7 @@ pub(crate) mod recorded {
             json: false,
             ink: Ink::None,
             talk_can_be_rewritten: false,
+            talk_is_taken: || true,
             counted_down: None,
         };
         (screen, results, talk)
@@ -280,6 +295,16 @@ mod tests {
             talk.text(),
             "Waiting (2 s).\rWaiting (1 s).\u{1b}[K\nDone.\n"
         );
+    }
+
+    #[test]
+    fn a_terminal_that_takes_no_text_is_not_waited_for() {
+        let (mut screen, _, talk) = recorded::screen();
+        screen.talk_can_be_rewritten = true;
+        screen.talk_is_taken = || false;
+        screen.count_down("Waiting", Duration::from_secs(2));
+        screen.count_down("Waiting", Duration::from_secs(1));
+        assert_eq!(talk.text(), "Waiting (2 s).");
     }
 
     #[test]

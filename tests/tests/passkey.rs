@@ -712,6 +712,27 @@ fn ctrl_c_leaves_no_key_blinking_after_a_test_login() {
 }
 
 #[test]
+fn a_terminal_that_takes_no_more_text_keeps_no_signal_away() {
+    let machine = machine();
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    blue.presence(Presence::Never);
+    let test = machine.passkey(["test", "--user", "alice"]);
+    let test = test
+        .on_a_terminal()
+        .env("TERM", "xterm")
+        .within(Duration::from_secs(15));
+    let mut test = test.start();
+    test.wait_for("Touch \"Bench Key\"");
+    test.wait_until_it_holds_back(Signal::SIGTERM);
+    // Ctrl-S; then the next second is to be counted
+    test.type_keys("\x13");
+    std::thread::sleep(Duration::from_secs(2));
+    test.signal(Signal::SIGTERM);
+    let ended = test.finish();
+    assert_eq!(ended.signal(), Some(15), "{ended:#?}");
+}
+
+#[test]
 fn a_login_leaves_the_key_alone_that_passkey_asks() {
     let machine = machine();
     machine.policy("user_verification = \"discouraged\"\ntimeout = 5\n");

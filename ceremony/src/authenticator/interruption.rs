@@ -57,7 +57,7 @@ impl Interruption {
 
     /// Lets them through while `work` runs, which is the host's: a prompt can be
     /// left, and a terminal that takes no text be given up, as without us.
-    pub(super) fn let_through<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub fn let_through<T>(&self, work: impl FnOnce() -> T) -> T {
         // Neither call fails with a set that the kernel gave, or we made.
         let _ = self.before.thread_set_mask();
         let result = work();

@@ -86,7 +86,12 @@ pub(crate) fn run(
                 return Err(failed(why));
             }
             line @ (Line::Sensor { .. } | Line::Sample { .. }) => {
-                listen(&line, screen);
+                // A terminal that takes no text can be given up, as always.
+                match &interruption {
+                    Some(held_back) if held_back.has_come() => {}
+                    Some(held_back) => held_back.let_through(|| listen(&line, screen)),
+                    None => listen(&line, screen),
+                }
                 deadline = end.min(Instant::now() + patience);
             }
         }
