@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ceremony::account::Account;
 use ceremony::challenge::NAMESPACE;
-use ceremony::credential::{Credential, printable};
+use ceremony::credential::{Credential, is_printable, printable};
 use ceremony::credential_file::{CredentialFile, Store};
 use ceremony::receipt::{Approved, Claim, Receipt, Unsound};
 use serde::Serialize;
@@ -49,7 +49,7 @@ pub(crate) fn verify(wanted: &cli::Verify, screen: &mut Screen) -> Result<(), Fa
     })?;
     match (number, bad) {
         (0, _) => Err(Failure::new(
-            format!("there is no receipt in {}", wanted.file.display()),
+            format!("there is no receipt in {}", shown(&wanted.file)),
             "the module keeps them where `receipts` in /etc/pam-passkey/config.toml says; \
              passkey test --receipt FILE writes one",
         )),
@@ -74,7 +74,7 @@ fn read(path: &Path) -> Result<String, Failure> {
     };
     let length = read.map_err(|problem| {
         Failure::new(
-            format!("{} cannot be read: {problem}", path.display()),
+            format!("{} cannot be read: {problem}", shown(path)),
             match problem.kind() {
                 io::ErrorKind::PermissionDenied => "run the same command with sudo",
                 _ => "name a file that the module or `passkey test --receipt` wrote",
@@ -83,11 +83,15 @@ fn read(path: &Path) -> Result<String, Failure> {
     })?;
     if length as u64 > LONGEST {
         return Err(Failure::new(
-            format!("{} has more than {} MiB", path.display(), LONGEST >> 20),
+            format!("{} has more than {} MiB", shown(path), LONGEST >> 20),
             "split it, by lines: split -l 10000",
         ));
     }
     Ok(text)
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.display().to_string(), 4096)
 }
 
 /// Judges one receipt after another.
@@ -282,13 +286,17 @@ impl Report for Verified {
     }
 }
 
-/// The line for a shell; none for what came through a pipe.
+/// The line for a shell; none for what came through a pipe, or has a name that
+/// cannot be shown as it is.
 fn how_to_check(judged: &Judged, file: &Path, number: usize) -> Option<String> {
-    if file == Path::new("-") {
+    let file = file.to_str()?;
+    if file == "-" || file.chars().any(|c| !is_printable(c)) {
         return None;
     }
-    let user = judged.user.as_deref()?;
-    let file = key_name::quoted(&file.display().to_string());
+    let user = key_name::quoted_if_need_be(judged.user.as_deref()?);
+    // What begins with a dash would be an option to jq and sed.
+    let here = if file.starts_with('-') { "./" } else { "" };
+    let file = key_name::quoted(&format!("{here}{file}"));
     let part = |filter: &str| match number {
         1 => format!("jq {filter} {file}"),
         _ => format!("sed -n {}p {file} | jq {filter}", judged.line),
@@ -299,4 +307,40 @@ fn how_to_check(judged: &Judged, file: &Path, number: usize) -> Option<String> {
         part("-r .signature"),
         part("-j .message"),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(user: &str, file: &str) -> Option<String> {
+        let judged = Judged {
+            user: Some(user.to_owned()),
+            ..Judged::of_line(3)
+        };
+        how_to_check(&judged, Path::new(file), 2)
+    }
+
+    #[test]
+    fn no_name_becomes_a_command_of_the_line_that_is_printed() {
+        let honest = line("alice", "receipts").unwrap();
+        assert!(honest.contains(" -I alice ") && honest.contains(" --user alice)"));
+        for user in [
+            "$(reboot)",
+            "a;reboot",
+            "CORP\\alice",
+            "a b",
+            "a`b`",
+            "~root",
+        ] {
+            let line = line(user, "receipts").unwrap();
+            assert!(line.contains(&format!(" -I '{user}' ")), "{line}");
+            assert!(line.contains(&format!(" --user '{user}')")), "{line}");
+        }
+        let dash = line("alice", "-e1e reboot").unwrap();
+        assert!(dash.contains("sed -n 3p \"./-e1e reboot\""), "{dash}");
+        for file in ["a\u{1b}c", "a\nb", "-"] {
+            assert_eq!(line("alice", file), None, "{file:?}");
+        }
+    }
 }

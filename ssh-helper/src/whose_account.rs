@@ -9,7 +9,7 @@ use ceremony::account::{Account, NoAccount};
 use nix::unistd::{geteuid, getuid};
 
 use crate::failure::Failure;
-use crate::key_name;
+use crate::key_name::{self, quoted_if_need_be};
 use crate::person_behind::{self, Person, Through, Unclear};
 
 /// How this process came to be root.
@@ -27,7 +27,10 @@ impl Root {
     pub(crate) fn command(self, verb: &str, account: &Account) -> String {
         match self {
             Self::OnBehalf(through) => format!("{through} passkey {verb}"),
-            Self::Directly => format!("passkey {verb} --user {}", account.name),
+            Self::Directly => format!(
+                "passkey {verb} --user {}",
+                quoted_if_need_be(account.name.as_str())
+            ),
         }
     }
 }
@@ -152,7 +155,7 @@ pub(crate) fn how_to_enroll(account: &Account) -> String {
         }
         _ => format!(
             "enrol one from a root shell: passkey enroll --user {}",
-            account.name
+            quoted_if_need_be(account.name.as_str())
         ),
     }
 }
@@ -161,7 +164,7 @@ pub(crate) fn how_to_enroll(account: &Account) -> String {
 pub(crate) fn option(account: &Account) -> String {
     match to_look_at(None) {
         Ok(own) if own == *account => String::new(),
-        _ => format!(" --user {}", account.name),
+        _ => format!(" --user {}", quoted_if_need_be(account.name.as_str())),
     }
 }
 
@@ -186,6 +189,8 @@ fn no_account(problem: &NoAccount, asked: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use ceremony::account::UserName;
+
     use super::*;
 
     const ALICE: u32 = 1000;
@@ -286,6 +291,14 @@ mod tests {
         assert_eq!(
             Root::Directly.command("enroll", &root),
             "passkey enroll --user root"
+        );
+        let strange = Account {
+            name: UserName::parse("a;reboot").unwrap(),
+            uid: 1000,
+        };
+        assert_eq!(
+            Root::Directly.command("enroll", &strange),
+            "passkey enroll --user 'a;reboot'"
         );
     }
 }
