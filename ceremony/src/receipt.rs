@@ -4,7 +4,7 @@
 
 mod verification;
 
-pub use verification::{Approved, Claim, Unsound, allowed_signer};
+pub use verification::{Approved, Claim, Unsound, allowed_signer, is_a_principal};
 
 use serde::{Deserialize, Serialize};
 use ssh_key::encoding::Encode;

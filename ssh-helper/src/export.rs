@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use ceremony::credential_file::CredentialFile;
-use ceremony::receipt::allowed_signer;
+use ceremony::receipt::{allowed_signer, is_a_principal};
 use serde::Serialize;
 
 use crate::cli;
@@ -23,6 +23,12 @@ pub(crate) fn allowed_signers(
         None => None,
     };
     let person = account.name.as_str();
+    if !is_a_principal(person) {
+        return Err(Failure::new(
+            format!("ssh-keygen would take the name \"{person}\" for a pattern of names"),
+            "judge the receipts with: passkey receipt verify",
+        ));
+    }
     let mut lines = Vec::new();
     for credential in file.iter().flat_map(CredentialFile::credentials) {
         match allowed_signer(person, credential) {

@@ -109,9 +109,19 @@ impl Receipt {
     }
 }
 
+/// Whether a name means nobody else where ssh-keygen reads who may sign: that is
+/// a list of patterns (ssh-keygen(1), ALLOWED SIGNERS).
+pub fn is_a_principal(name: &str) -> bool {
+    !name.contains(|c: char| c.is_whitespace() || "*?!,\"#".contains(c))
+}
+
 /// The line by which `ssh-keygen -Y verify` takes signatures of `credential`
-/// for the person's, from its enrolment on; `None` for a date it cannot read.
+/// for the person's, from its enrolment on; `None` for a name or a date it cannot
+/// read.
 pub fn allowed_signer(person: &str, credential: &Credential) -> Option<String> {
+    if !is_a_principal(person) {
+        return None;
+    }
     let from = moment(&credential.enrolled)?.to_offset(time::UtcOffset::UTC);
     let (date, time) = (from.date(), from.time());
     Some(format!(
@@ -345,6 +355,23 @@ mod tests {
             let judged = other.verify(&key.credential());
             assert_eq!(judged, Err(Unsound::NotASignature));
         }
+    }
+
+    #[test]
+    fn a_name_that_is_a_pattern_is_no_signers() {
+        let credential = TestKey::new(KeyAlgorithm::EdDsa, 3).credential();
+        for name in [
+            "*",
+            "a?ice",
+            "alice,bob",
+            "!bob",
+            "alice b",
+            "#alice",
+            "\"a",
+        ] {
+            assert_eq!(allowed_signer(name, &credential), None, "{name}");
+        }
+        assert!(allowed_signer("CORP\\alice", &credential).is_some());
     }
 
     #[test]
