@@ -13,6 +13,7 @@ use nonstick::items::Items;
 use nonstick::{AuthnFlags, ErrorCode, PamShared, Transaction, TransactionBuilder};
 
 use crate::failure::Failure;
+use crate::key_name;
 use crate::screen::Screen;
 use crate::terminal::{self, Echo, NoLine};
 
@@ -91,7 +92,8 @@ impl NotProven {
                 format!("that is not the password of {name}, or {name} has none"),
                 format!(
                     "run again: {again}; or enrol from a root shell of its own (su -, or a login \
-                     as root), which is not asked: passkey enroll --user {name}"
+                     as root), which is not asked: passkey enroll --user {}",
+                    key_name::quoted_if_need_be(name.as_str())
                 ),
             ),
             Self::NoPam(code) | Self::Password(code) | Self::RefusedUnasked(code) => Failure::new(

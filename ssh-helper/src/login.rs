@@ -19,6 +19,7 @@ use ceremony::policy::Policy;
 use ceremony::signature_counter::SignatureCounters;
 
 use crate::failure::Failure;
+use crate::key_name;
 use crate::machine::{self, CONFIG};
 use crate::screen::Screen;
 use crate::terminal;
@@ -235,7 +236,8 @@ impl<'a> Login<'a> {
         match self.purpose {
             Purpose::Vouch(name) => format!(
                 "; if {name} has lost them all, a root shell of its own (su -, or a login as \
-                 root) needs none: passkey enroll --user {name}"
+                 root) needs none: passkey enroll --user {}",
+                key_name::quoted_if_need_be(name.as_str())
             ),
             Purpose::Enroll(_) | Purpose::FirstLogin | Purpose::Test(_) => String::new(),
         }

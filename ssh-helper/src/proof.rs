@@ -14,6 +14,7 @@ use ceremony::signature_counter::SignatureCounters;
 
 use crate::account_password;
 use crate::failure::Failure;
+use crate::key_name;
 use crate::login::Login;
 use crate::screen::Screen;
 use crate::touch::Purpose;
@@ -122,7 +123,8 @@ impl Proving<'_> {
                 format!("{name} has keys, but not one record that can be read, so none can vouch"),
                 format!(
                     "correct the lines named above, or enrol from a root shell of its own (su -, \
-                     or a login as root): passkey enroll --user {name}"
+                     or a login as root): passkey enroll --user {}",
+                    key_name::quoted_if_need_be(name.as_str())
                 ),
             )),
         }

@@ -89,7 +89,8 @@ fn confirm_the_last(
     if terminal::somebody_is_there() {
         screen.say(&format!(
             "\"{name}\" is the last key of {user}. Wherever a key is required, {user} can no longer \
-             log in without it; see where with: passkey check --user {user}"
+             log in without it; see where with: passkey check --user {}",
+            key_name::quoted_if_need_be(user.as_str())
         ));
         screen.say("Have a root shell open in a second terminal before you go on: sudo -i");
         if terminal::typed_word("remove", "to remove it all the same", screen) {

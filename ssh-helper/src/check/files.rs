@@ -14,6 +14,7 @@ use ceremony::trusted_file::{CONFIGURATION, Reason, STATE, TrustedDir, Untrusted
 use super::finding::{Finding, Id, printable, shown};
 use super::people::{Stray, enrolled};
 use super::report::LookedAt;
+use crate::key_name::quoted_if_need_be;
 use crate::machine::CONFIG;
 
 /// What came of it.
@@ -159,7 +160,7 @@ impl Files {
             let how = format!(
                 "correct that line as root, or remove the record and, from a root shell: \
                  passkey enroll --user {}",
-                account.name
+                quoted_if_need_be(account.name.as_str())
             );
             self.findings
                 .push(Finding::new(Id::RecordFaulty, record, how));

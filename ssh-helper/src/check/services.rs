@@ -15,6 +15,7 @@ use super::people::{Password, Person};
 use super::report::Row;
 use super::stack::Handler;
 use super::verdict::{Passage, Verdict, WayIn};
+use crate::key_name::quoted_if_need_be;
 
 /// Services that root never has to pass: it may do already what they are for.
 const NOT_ROOTS: [&str; 3] = ["doas", "sudo", "sudo-i"];
@@ -135,7 +136,7 @@ fn about_verdicts(judged: &Judged<'_>, findings: &mut Vec<Finding>) {
         let what = format!("{shown_service} does not let in {}", names(&unenrolled));
         let how = format!(
             "from a root shell: passkey enroll --user {}",
-            person.account.name
+            quoted_if_need_be(person.account.name.as_str())
         );
         findings.push(Finding::new(Id::NotEnrolled, what, how));
     }
@@ -285,7 +286,10 @@ fn about_people(judged: &[Judged<'_>], grounds: &Grounds<'_>, findings: &mut Vec
                 }
             }
         }
-        let enroll = format!("from a root shell: passkey enroll --user {name}");
+        let enroll = format!(
+            "from a root shell: passkey enroll --user {}",
+            quoted_if_need_be(name.as_str())
+        );
         if person.usable_keys() == 1 && !needed.is_empty() {
             let services = list(needed.into_iter());
             let what = format!("{name} has one key, and needs it for {services}");
