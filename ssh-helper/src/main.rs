@@ -42,6 +42,7 @@ use std::alloc::System;
 use std::process::ExitCode;
 
 use clap::Parser;
+use nix::sys::resource::{Resource, setrlimit};
 use zeroizing_alloc::ZeroAlloc;
 
 use cli::manual::{self, Manual};
@@ -58,6 +59,9 @@ static FORGETFUL: ZeroAlloc<System> = ZeroAlloc(System);
 /// Exit codes: 0 done, 1 refused or failed (the sentence is on stderr), 2 the
 /// command line makes no sense (clap's own), 3 [`Conclusion::Mend`].
 fn main() -> ExitCode {
+    // A core would have what was typed in it, a PIN or a password. The worker,
+    // which holds PINs longest, refuses to begin where this fails.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let cli = Cli::parse();
     let mut screen = Screen::of_this_process(cli.manners);
     match run(&cli.command, &mut screen) {

@@ -273,12 +273,15 @@ fn a_pin_is_in_no_argument_and_no_environment_and_no_core_is_left() {
         }
     }
     assert_eq!(fs::read(format!("/proc/{worker}/environ")).unwrap(), b"");
-    let limits = fs::read_to_string(format!("/proc/{worker}/limits")).unwrap();
-    let core = limits
-        .lines()
-        .find(|line| line.starts_with("Max core file size"));
-    let numbers: Vec<&str> = core.unwrap().split_whitespace().skip(4).take(2).collect();
-    assert_eq!(numbers, ["0", "0"]);
+    // Ctrl-\ ends both, and both know the PIN
+    for process in [set.pid(), worker] {
+        let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
+        let core = limits
+            .lines()
+            .find(|line| line.starts_with("Max core file size"));
+        let numbers: Vec<&str> = core.unwrap().split_whitespace().skip(4).take(2).collect();
+        assert_eq!(numbers, ["0", "0"]);
+    }
     // and what it prints is not heard
     for descriptor in ["1", "2"] {
         let path = fs::read_link(format!("/proc/{worker}/fd/{descriptor}")).unwrap();
