@@ -56,10 +56,10 @@ pub(crate) fn quoted(text: &str) -> String {
     }
 }
 
-/// A user's name as a word for a shell. Most are one as they are; a directory's
-/// may have a backslash, a blank or worse.
+/// A user's name, or a path, as a word for a shell. Most are one as they are; a
+/// directory's may have a backslash, a blank or worse.
 pub(crate) fn quoted_if_need_be(name: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "._-+@".contains(c);
+    let plain = |c: char| c.is_alphanumeric() || "._-+@/".contains(c);
     if name.chars().all(plain) {
         name.to_owned()
     } else {

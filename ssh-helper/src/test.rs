@@ -71,7 +71,8 @@ pub(crate) fn test(wanted: &cli::Test, screen: &mut Screen) -> Result<(), Failur
     }
     screen.report(&Tested::of(&approved, &account, &service, &policy))?;
     screen.say(&format!(
-        "Where the key stands among the passwords of {service}: passkey check --service {service}"
+        "Where the key stands among the passwords of {service}: passkey check --service {}",
+        key_name::quoted_if_need_be(&service)
     ));
     if let Some(path) = &wanted.receipt {
         write_receipt(approved, path)?;

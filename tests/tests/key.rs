@@ -296,6 +296,34 @@ fn nothing_prompts_where_nobody_can_answer() {
 }
 
 #[test]
+fn a_try_that_becomes_the_last_while_a_pin_is_typed_is_nobodys_by_accident() {
+    let (machine, blue) = with(blue().with_pin("2468"));
+    blue.set_pin_tries_left(2);
+    let list = key(&machine, &["credentials", "list"]).on_a_terminal();
+    let mut list = list.start();
+    list.wait_for("2 tries left: ");
+    blue.set_pin_tries_left(1);
+    list.type_line("1111");
+    list.wait_for("Type last to use it: ");
+    list.type_line("");
+    assert_failed(&list.finish(), "the last try", "find the right PIN first");
+    // and while the new one is typed
+    blue.set_pin_tries_left(2);
+    let mut change = key(&machine, &["pin", "change"]).on_a_terminal().start();
+    change.wait_for("2 tries left: ");
+    change.type_line("1111");
+    change.wait_for("New PIN");
+    blue.set_pin_tries_left(1);
+    change.type_line("13579");
+    change.wait_for("once more");
+    change.type_line("13579");
+    change.wait_for("Type last to use it: ");
+    change.type_line("");
+    assert_failed(&change.finish(), "the last try", "find the right PIN first");
+    assert_eq!(blue.pin_tries_left(), 1);
+}
+
+#[test]
 fn a_pin_is_set_and_fido2_token_takes_it() {
     let (machine, blue) = with(blue());
     let set = key(&machine, &["pin", "set"]);

@@ -87,6 +87,7 @@ pub(crate) fn with_old_pin<T>(
         let question = format!("PIN of {}, {}: ", chosen.key, counted(left));
         // A PIN that was set before the key wanted longer ones is still one.
         let typed = ask_pin(&question, Pin::SHORTEST, screen).ok_or_else(|| no_pin(chosen))?;
+        last_try_by_now(left, chosen, screen)?;
         match work(&typed, screen) {
             Err(problem) if problem.status() == Some(Status::PinInvalid) => wrong += 1,
             Err(problem) => return Err(chosen.failure(&problem)),
@@ -96,7 +97,7 @@ pub(crate) fn with_old_pin<T>(
 }
 
 /// How many tries the PIN has left; not none.
-fn tries_left(chosen: &Chosen) -> Result<u8, Failure> {
+pub(crate) fn tries_left(chosen: &Chosen) -> Result<u8, Failure> {
     let refused = |status| {
         let problem =
             NotDone::Unanswered(ceremony::authenticator::errand::Unanswered::Refused(status));
@@ -117,6 +118,19 @@ pub(crate) fn counted(left: u8) -> String {
         1 => "the last try".to_owned(),
         more => format!("{more} tries left"),
     }
+}
+
+/// Others may have used tries up while something was typed: `before` that there
+/// were so many.
+pub(crate) fn last_try_by_now(
+    before: u8,
+    chosen: &Chosen,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    if before > 1 && tries_left(chosen)? == 1 {
+        return last_try(chosen, screen);
+    }
+    Ok(())
 }
 
 /// The last try is nobody's by accident.

@@ -17,6 +17,7 @@ use ceremony::pin::Pin;
 use super::models::model;
 use super::not_done::NotDone;
 use crate::failure::Failure;
+use crate::key_name::quoted_if_need_be;
 use crate::screen::Screen;
 use crate::terminal::{self, Echo};
 
@@ -46,7 +47,7 @@ impl Chosen {
         let again = match node {
             Some(node) => format!(
                 "passkey key {command} --key {}",
-                printable(&node.display().to_string(), 64)
+                quoted_if_need_be(&printable(&node.display().to_string(), 64))
             ),
             None => format!("passkey key {command}"),
         };

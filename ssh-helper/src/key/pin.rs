@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::asking::{new_pin, somebody_must_be_there, with_old_pin};
+use super::asking::{last_try_by_now, new_pin, somebody_must_be_there, tries_left, with_old_pin};
 use super::chosen::Chosen;
 use super::done::Done;
 use super::typed_pin::TypedPin;
@@ -71,7 +71,12 @@ fn change(chosen: &Chosen, screen: &mut Screen) -> Result<(), Failure> {
     let mut gave_up = None;
     let changed = with_old_pin(chosen, screen, |old, screen| {
         if new.is_none() {
-            match new_pin(chosen, screen) {
+            let typed = tries_left(chosen).and_then(|before| {
+                let typed = new_pin(chosen, screen)?;
+                last_try_by_now(before, chosen, screen)?;
+                Ok(typed)
+            });
+            match typed {
                 Ok(typed) => new = Some(typed),
                 Err(failure) => gave_up = Some(failure),
             }

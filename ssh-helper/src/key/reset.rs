@@ -98,6 +98,10 @@ fn count(chosen: &Chosen, screen: &mut Screen) -> Option<usize> {
         counted(tries.left)
     );
     let pin = ask_pin(&question, Pin::SHORTEST, screen)?;
+    // Others may have used some up while it was typed.
+    if chosen.pin_tries().ok()?.left <= 1 {
+        return None;
+    }
     match held(chosen, &pin, screen) {
         Ok(held) => Some(held.len()),
         Err(why) if why.status() == Some(Status::PinInvalid) => {
