@@ -26,12 +26,14 @@ pub(super) enum Ours {
 }
 
 /// What the module can answer where no key is used as it should: none plugged
-/// in, a wrong one, no touch or PIN, Ctrl-C. Whoever is there has the choice.
-pub(super) const REFUSALS: [Code; 4] = [
+/// in, a wrong one, no touch or PIN, Ctrl-C; or too few files may be opened
+/// (`ulimit -n 5; su`) to read the policy. Whoever is there has the choice.
+pub(super) const REFUSALS: [Code; 5] = [
     Code::AUTH_ERR,
     Code::AUTHINFO_UNAVAIL,
     Code::MAXTRIES,
     Code::ABORT,
+    Code::SERVICE_ERR,
 ];
 
 /// The services that are always far away.

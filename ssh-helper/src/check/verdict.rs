@@ -540,6 +540,12 @@ mod tests {
              auth required pam_unix.so",
             WayIn::Password,
         );
+        // ulimit -n 5
+        assert_way_in(
+            "auth [success=ok service_err=ignore default=die] pam_passkey.so\n\
+             auth required pam_permit.so",
+            WayIn::NothingNeeded,
+        );
     }
 
     #[test]
