@@ -41,12 +41,6 @@ const NO_FINGERPRINTS: u8 = 0x2c;
 
 /// Does what the request on stdin asks, and says on stdout what came of it.
 pub(crate) fn work() -> Result<(), Failure> {
-    if !started_by_passkey() {
-        return Err(Failure::new(
-            "the worker is started by passkey and by nobody else",
-            "see what you can do with a key: passkey key --help",
-        ));
-    }
     let failed = |problem: &dyn Display| {
         Failure::new(
             format!("the worker could not begin: {problem}"),
@@ -54,7 +48,14 @@ pub(crate) fn work() -> Result<(), Failure> {
         )
     };
     // Whoever waits for us may be killed; a key must not be left to us then.
+    // Before we look who that is, or who died before this would not be missed.
     set_pdeathsig(Signal::SIGKILL).map_err(|problem| failed(&problem))?;
+    if !started_by_passkey() {
+        return Err(Failure::new(
+            "the worker is started by passkey and by nobody else",
+            "see what you can do with a key: passkey key --help",
+        ));
+    }
     // A core would have a PIN in it.
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(|problem| failed(&problem))?;
     let mut lines = Lines::take_stdout().map_err(|problem| failed(&problem))?;
