@@ -86,8 +86,9 @@ fn whose(path: &Path) -> Option<String> {
     const STICKY: u32 = 0o1000;
     let it = fs::metadata(path).ok()?;
     let mode = it.mode() & 0o7777;
+    let is_somebodys = it.uid() != 0 && !has_no_number_here(it.uid());
     let is_shared = it.is_file() || it.is_dir() && mode & STICKY == 0;
-    if it.uid() != 0 {
+    if is_somebodys {
         Some(format!("{} belongs to uid {}", shown(path), it.uid()))
     } else if mode & 0o022 != 0 && is_shared {
         Some(format!(
@@ -97,6 +98,15 @@ fn whose(path: &Path) -> Option<String> {
     } else {
         None
     }
+}
+
+/// In a user namespace the files of whoever has no number there, which may be the
+/// machine's root, are shown as one and the same stranger's.
+fn has_no_number_here(uid: u32) -> bool {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let stranger = read("/proc/sys/kernel/overflowuid");
+    let numbers = read("/proc/self/uid_map");
+    stranger.trim().parse() == Ok(uid) && !numbers.trim_end().ends_with(" 4294967295")
 }
 
 #[cfg(test)]

@@ -196,17 +196,17 @@ const BROKEN: &[(&str, &str, &str)] = &[
         "/etc/pam.d can be written by others (mode 0777)",
     ),
     (
-        "touch /etc/pam.d/empty; chown alice /etc/pam.d/empty; \
+        "touch /etc/pam.d/empty; chmod 0666 /etc/pam.d/empty; \
          echo '@include empty' >> /etc/pam.d/sudo",
         "pam-file-untrusted",
-        "/etc/pam.d/empty belongs to uid 1000",
+        "/etc/pam.d/empty can be written by others (mode 0666)",
     ),
     (
         "mkdir /usr/local/lib/other; cp MODULE /usr/local/lib/other/pam_hers.so; \
-         chown alice /usr/local/lib/other/pam_hers.so; \
+         chmod 0666 /usr/local/lib/other/pam_hers.so; \
          echo 'auth optional /usr/local/lib/other/pam_hers.so' >> /etc/pam.d/sudo",
         "module-untrusted",
-        "/usr/local/lib/other/pam_hers.so belongs to uid 1000",
+        "/usr/local/lib/other/pam_hers.so can be written by others (mode 0666)",
     ),
     (
         "cp /etc/pam.d/sudo \"$(printf '/etc/pam.d/x\\033c')\"",
