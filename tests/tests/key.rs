@@ -304,7 +304,7 @@ fn a_try_that_becomes_the_last_while_a_pin_is_typed_is_nobodys_by_accident() {
     list.wait_for("2 tries left: ");
     blue.set_pin_tries_left(1);
     list.type_line("1111");
-    list.wait_for("Type last to use it: ");
+    list.wait_for("Type \"last\" to use it: ");
     list.type_line("");
     assert_failed(&list.finish(), "the last try", "find the right PIN first");
     // and while the new one is typed
@@ -317,7 +317,7 @@ fn a_try_that_becomes_the_last_while_a_pin_is_typed_is_nobodys_by_accident() {
     change.type_line("13579");
     change.wait_for("once more");
     change.type_line("13579");
-    change.wait_for("Type last to use it: ");
+    change.wait_for("Type \"last\" to use it: ");
     change.type_line("");
     assert_failed(&change.finish(), "the last try", "find the right PIN first");
     assert_eq!(blue.pin_tries_left(), 1);

@@ -122,7 +122,7 @@ pub fn allowed_signer(person: &str, credential: &Credential) -> Option<String> {
     if !is_a_principal(person) {
         return None;
     }
-    let from = moment(&credential.enrolled)?.to_offset(time::UtcOffset::UTC);
+    let from = moment(&credential.enrolled)?.checked_to_offset(time::UtcOffset::UTC)?;
     let (date, time) = (from.date(), from.time());
     Some(format!(
         "{person} namespaces=\"{NAMESPACE}\",valid-after=\"{:04}{:02}{:02}{:02}{:02}{:02}Z\" {} {}",
@@ -383,5 +383,7 @@ mod tests {
             "alice namespaces=\"login@pam-passkey\",valid-after=\"20261123233000Z\" sk-ssh-ed25519";
         assert!(line.starts_with(begin), "{line}");
         assert!(line.ends_with(" blue key"), "{line}");
+        credential.enrolled = "9999-12-31T23:59:59-01:00".into();
+        assert_eq!(allowed_signer("alice", &credential), None);
     }
 }

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::finding::{Finding, Severity};
+use super::finding::{Finding, Id, Severity};
 use super::verdict::WayIn;
 use crate::entry::columns;
 use crate::ink::Ink;
@@ -71,10 +71,19 @@ impl Checked {
             .filter_map(counted)
             .collect();
         match (counts.is_empty(), self.count(Severity::Error)) {
+            (true, _) if self.is_blind_in_part() => {
+                ink.warning("Nothing to mend was found; what could not be judged stands above.")
+            }
             (true, _) => ink.good("Nothing to mend."),
             (false, 0) => ink.warning(&format!("{}.", counts.join(", "))),
             (false, _) => ink.bad(&format!("{}.", counts.join(", "))),
         }
+    }
+
+    /// Whether something may be wrong that nobody could see from here.
+    fn is_blind_in_part(&self) -> bool {
+        let blind = |finding: &Finding| matches!(finding.id, Id::Unclear | Id::Unseen);
+        self.findings.iter().any(blind)
     }
 
     /// The table's rows: who gets in alike stands in one of them.
@@ -173,7 +182,6 @@ fn and(says: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Id;
     use super::*;
 
     fn row(user: &str, way_in: WayIn) -> Row {
@@ -196,7 +204,11 @@ mod tests {
             (checked.closing_line(Ink::None), checked.is_to_be_mended())
         };
         assert_eq!(closing(&[]), ("Nothing to mend.".into(), false));
-        assert_eq!(closing(&[Id::Unseen]), ("Nothing to mend.".into(), false));
+        assert_eq!(closing(&[Id::NotInUse]), ("Nothing to mend.".into(), false));
+        let in_part = "Nothing to mend was found; what could not be judged stands above.";
+        for blind in [Id::Unseen, Id::Unclear] {
+            assert_eq!(closing(&[blind]), (in_part.into(), false));
+        }
         assert_eq!(closing(&[Id::OneKeyOnly]), ("1 warning.".into(), true));
         assert_eq!(
             closing(&[Id::LockedOut, Id::OneKeyOnly, Id::NothingNeeded]),
