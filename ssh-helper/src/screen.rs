@@ -136,9 +136,17 @@ impl Screen {
         self.counted_down = Some((what.to_owned(), line));
     }
 
-    /// Whether seconds can be counted down in place.
-    pub(crate) fn counts_down(&self) -> bool {
-        self.talk_can_be_rewritten
+    /// Goes on counting down what was said before. Returns how long the number
+    /// that is shown now will be true; none where it is not counted.
+    pub(crate) fn count_on(&mut self, what: &str, left: Duration) -> Option<Duration> {
+        if !self.talk_can_be_rewritten {
+            return None;
+        }
+        self.count_down(what, left);
+        Some(match left.subsec_nanos() {
+            0 => Duration::from_secs(1),
+            rest => Duration::from_nanos(rest.into()),
+        })
     }
 
     fn end_countdown(&mut self) {

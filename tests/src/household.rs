@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::machine::{MODULE, Machine, PluggedIn, Run};
+use crate::machine::{Finished, MODULE, Machine, PluggedIn, Run};
 use crate::ssh_keygen::{self, Verdict};
 use crate::virtual_key::{Presence, VirtualKey};
 
@@ -23,6 +23,22 @@ impl Machine {
         machine.policy("user_verification = \"discouraged\"\n");
         machine.service("sudo", &format!("auth required {MODULE}\n"));
         machine
+    }
+
+    /// The same, and it checks passwords as Debian does: the service `passkey` is the one we ship.
+    #[must_use]
+    pub fn with_passwords() -> Self {
+        let machine = Self::lived_on();
+        machine.service("passkey", include_str!("../../config/pam.d/passkey"));
+        machine.common_files_of_debian();
+        machine
+    }
+
+    /// `sudo passkey …`, as alice types it at her terminal, once sudo has let her.
+    pub fn by_alice(&self, arguments: &[&str]) -> Run<'_> {
+        self.passkey(arguments.iter().copied())
+            .env("SUDO_UID", "1000")
+            .on_a_terminal()
     }
 
     /// The same, and its clock can be told to fail the module: see
@@ -176,6 +192,16 @@ impl Machine {
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// Runs it at a terminal, and answers what is asked, in this order.
+pub fn answering(run: Run<'_>, answers: &[(&str, &str)]) -> Finished {
+    let mut running = run.on_a_terminal().start();
+    for (question, answer) in answers {
+        running.wait_for(question);
+        running.type_line(answer);
+    }
+    running.finish()
 }
 
 /// A line of the receipts file.

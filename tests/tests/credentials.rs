@@ -5,25 +5,11 @@
 #![allow(clippy::unwrap_used, reason = "also in a test's helpers")]
 
 use serde_json::Value;
-use tests::machine::{ALICE_PASSWORD, Finished, Run};
+use tests::household::answering;
+use tests::machine::{ALICE_PASSWORD, Finished};
 use tests::{Command, Machine, Pam, Presence, Profile, VirtualKey};
 
 const ALICE_FILE: &str = "/etc/pam-passkey/users/alice.toml";
-
-fn machine() -> Machine {
-    let machine = Machine::lived_on();
-    machine.service("passkey", include_str!("../../config/pam.d/passkey"));
-    machine.common_files_of_debian();
-    machine
-}
-
-/// As alice would run it: sudo passkey …, at her terminal.
-fn by_alice<'m>(machine: &'m Machine, arguments: &[&str]) -> Run<'m> {
-    machine
-        .run(["passkey"].iter().chain(arguments).copied())
-        .env("SUDO_UID", "1000")
-        .on_a_terminal()
-}
 
 /// As root in a script.
 fn as_root(machine: &Machine, arguments: &[&str]) -> Finished {
@@ -52,7 +38,7 @@ fn assert_failed(ended: &Finished, happened: &str, what_to_do: &str) {
 
 #[test]
 fn list_names_every_key_to_people_and_to_programs() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let none = as_root(&machine, &["list"]).expect_success();
     assert_eq!(none.stdout, "");
     let how =
@@ -85,7 +71,7 @@ fn list_names_every_key_to_people_and_to_programs() {
 
 #[test]
 fn show_says_all_that_is_recorded_of_a_key() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let _blue = machine.enrolled("alice", "blue key", &[]);
     let shown = as_root(&machine, &["show", "blue key"]).expect_success();
     let public_key = &machine.public_keys("alice")[0];
@@ -132,10 +118,12 @@ fn show_says_all_that_is_recorded_of_a_key() {
 
 #[test]
 fn a_renamed_key_opens_what_it_opened_and_is_called_by_its_new_name() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let _blue = machine.enrolled("alice", "blue key", &[]);
     let before = machine.read(ALICE_FILE);
-    let renamed = by_alice(&machine, &["rename", "blue key", "Bob's -x"]).output();
+    let renamed = machine
+        .by_alice(&["rename", "blue key", "Bob's -x"])
+        .output();
     let renamed = renamed.expect_success();
     assert!(
         renamed
@@ -163,7 +151,7 @@ fn a_renamed_key_opens_what_it_opened_and_is_called_by_its_new_name() {
 
 #[test]
 fn what_cannot_be_renamed_is_left_as_it_is() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let ended = as_root(&machine, &["rename", "blue key", "x"]);
     assert_failed(
         &ended,
@@ -219,12 +207,12 @@ fn what_cannot_be_renamed_is_left_as_it_is() {
 
 #[test]
 fn the_last_key_goes_only_where_somebody_says_so() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.enrolled("alice", "blue key", &[]);
     let before = machine.read(ALICE_FILE);
     let question = "to remove it all the same: ";
     for no in ["", "y", "yes", "Remove it", "\x03"] {
-        let mut remove = by_alice(&machine, &["remove", "blue key"]).start();
+        let mut remove = machine.by_alice(&["remove", "blue key"]).start();
         remove.wait_for(question);
         remove.type_line(no);
         let ended = remove.finish();
@@ -265,11 +253,11 @@ fn the_last_key_goes_only_where_somebody_says_so() {
 
 #[test]
 fn a_spare_key_is_enrolled_in_the_same_breath_and_the_first_vouches() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.plug_in(VirtualKey::named("Blue"));
     blue.presence(Presence::after_ms(150));
     let enroll = ["enroll", "--touch-only", "--name", "blue key"];
-    let mut enroll = by_alice(&machine, &enroll).start();
+    let mut enroll = machine.by_alice(&enroll).start();
     enroll.wait_for("Password:");
     enroll.type_line(ALICE_PASSWORD);
     enroll.wait_for("[y/N] ");
@@ -295,7 +283,7 @@ fn a_spare_key_is_enrolled_in_the_same_breath_and_the_first_vouches() {
 
 #[test]
 fn the_first_key_is_not_offered_as_its_own_spare() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.plug_in(VirtualKey::named("Blue"));
     blue.presence(Presence::after_ms(150));
     // root is asked for no proof, so nothing vouches
@@ -315,20 +303,16 @@ fn the_first_key_is_not_offered_as_its_own_spare() {
 
 #[test]
 fn a_spare_that_is_not_enrolled_leaves_the_first_one_enrolled() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.plug_in(VirtualKey::named("Blue"));
     blue.presence(Presence::after_ms(150));
     let enroll = ["enroll", "--touch-only", "--timeout", "1"];
-    let mut enroll = by_alice(&machine, &enroll).start();
-    for (question, answer) in [
+    let answers = [
         ("Password:", ALICE_PASSWORD),
         ("for alice? [y/N] ", "y"),
         ("Enrol a second key now? [y/N] ", "y"),
-    ] {
-        enroll.wait_for(question);
-        enroll.type_line(answer);
-    }
-    let ended = enroll.finish();
+    ];
+    let ended = answering(machine.by_alice(&enroll), &answers);
     let happened = "no security key to enrol was plugged in";
     assert_failed(
         &ended,
@@ -340,11 +324,11 @@ fn a_spare_that_is_not_enrolled_leaves_the_first_one_enrolled() {
 
 #[test]
 fn a_first_key_that_cannot_vouch_for_a_spare_says_which_table_would_let_it() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     machine.policy("");
     let blue = machine.plug_in(VirtualKey::named("Blue"));
     blue.presence(Presence::after_ms(150));
-    let mut enroll = by_alice(&machine, &["enroll", "--touch-only"]).start();
+    let mut enroll = machine.by_alice(&["enroll", "--touch-only"]).start();
     for (question, answer) in [
         ("Password:", ALICE_PASSWORD),
         ("for alice? [y/N] ", "y"),
@@ -362,7 +346,7 @@ fn a_first_key_that_cannot_vouch_for_a_spare_says_which_table_would_let_it() {
 
 #[test]
 fn programs_and_scripts_are_offered_no_spare() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.plug_in(VirtualKey::named("Blue"));
     blue.presence(Presence::after_ms(150));
     let enrolled = as_root(&machine, &["enroll", "--touch-only", "--json"]).expect_success();
@@ -376,9 +360,9 @@ fn programs_and_scripts_are_offered_no_spare() {
 
 #[test]
 fn a_key_that_cannot_be_enrolled_is_refused_before_anybody_says_yes() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let plain = machine.plug_in(VirtualKey::named("Plain"));
-    let ended = by_alice(&machine, &["enroll", "--name", "blue key"]);
+    let ended = machine.by_alice(&["enroll", "--name", "blue key"]);
     let mut ended = ended.start();
     ended.wait_for("Password:");
     ended.type_line(ALICE_PASSWORD);
@@ -394,7 +378,7 @@ fn a_key_that_cannot_be_enrolled_is_refused_before_anybody_says_yes() {
     drop(plain);
 
     let u2f = machine.plug_in(VirtualKey::named("Old").posing_as(Profile::u2f_only()));
-    let mut ended = by_alice(&machine, &["enroll", "--touch-only"]).start();
+    let mut ended = machine.by_alice(&["enroll", "--touch-only"]).start();
     ended.wait_for("Password:");
     ended.type_line(ALICE_PASSWORD);
     let ended = ended.finish();
@@ -409,7 +393,7 @@ fn a_key_that_cannot_be_enrolled_is_refused_before_anybody_says_yes() {
 
 #[test]
 fn a_test_says_what_the_service_asks_for_and_where_to_read_on() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let _blue = machine.enrolled("alice", "blue key", &[]);
     let tested = as_root(&machine, &["test"]).expect_success();
     let enough = "That is enough for sudo, which asks for a touch.";
@@ -446,7 +430,7 @@ fn a_test_says_what_the_service_asks_for_and_where_to_read_on() {
 
 #[test]
 fn what_to_type_again_has_every_option_that_was_typed() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     machine.policy("timeout = 1\n");
     let blue = machine.plug_in(VirtualKey::named("Blue"));
     machine.enroll(&blue, "alice", "blue key", &[]);
@@ -461,10 +445,10 @@ fn what_to_type_again_has_every_option_that_was_typed() {
 
 #[test]
 fn seconds_are_counted_down_on_a_terminal_and_on_no_other_line() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.enrolled("alice", "blue key", &[]);
     blue.presence(Presence::after_ms(2500));
-    let seen = by_alice(&machine, &["test"]).env("TERM", "xterm").output();
+    let seen = machine.by_alice(&["test"]).env("TERM", "xterm").output();
     let seen = seen.expect_success().stdout;
     let counted = "\rTouch \"Bench Key\" (/dev/hidraw0) for a test login as alice (28 s).\x1b[K";
     assert!(seen.contains(counted), "{seen:?}");
@@ -480,7 +464,8 @@ fn seconds_are_counted_down_on_a_terminal_and_on_no_other_line() {
     ] {
         blue.presence(Presence::after_ms(1500));
         let arguments = [&["test"], option].concat();
-        let seen = by_alice(&machine, &arguments)
+        let seen = machine
+            .by_alice(&arguments)
             .env("TERM", "xterm")
             .env(variable, value);
         let seen = seen.output().expect_success().stdout;
@@ -499,7 +484,7 @@ fn seconds_are_counted_down_on_a_terminal_and_on_no_other_line() {
 
 #[test]
 fn a_result_that_nobody_can_read_is_a_failure() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let _blue = machine.enrolled("alice", "blue key", &[]);
     for command in ["list", "show 'blue key'", "list --json"] {
         let full = format!("passkey {command} --user alice >/dev/full");

@@ -14,22 +14,13 @@ extern crate alloc;
 use std::process::Command as Program;
 
 use sk_cbor::{cbor_array_vec, cbor_map};
+use tests::household::answering;
 use tests::machine::{Finished, Mouse, PluggedIn, Run};
 use tests::virtual_key::Channel;
 use tests::{Command, Machine, Presence, Profile, VirtualKey};
 
 fn key<'m>(machine: &'m Machine, arguments: &[&'m str]) -> Run<'m> {
     machine.passkey(["key"].into_iter().chain(arguments.iter().copied()))
-}
-
-/// Runs it at a terminal, and answers what is asked, in this order.
-fn answering(run: Run<'_>, answers: &[(&str, &str)]) -> Finished {
-    let mut running = run.on_a_terminal().start();
-    for (question, answer) in answers {
-        running.wait_for(question);
-        running.type_line(answer);
-    }
-    running.finish()
 }
 
 /// Failed with 1, and said this, with what to do about it on a line of its own.

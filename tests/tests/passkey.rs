@@ -6,36 +6,11 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tests::machine::{ALICE_PASSWORD, BOB_PASSWORD, Finished, Run};
+use tests::household::answering;
+use tests::machine::{ALICE_PASSWORD, BOB_PASSWORD, Finished};
 use tests::{Attestation, Command, Machine, Pam, Presence, Profile, VirtualKey};
 
 const ALICE_FILE: &str = "/etc/pam-passkey/users/alice.toml";
-
-/// A machine whose service `passkey` is the one we ship.
-fn machine() -> Machine {
-    let machine = Machine::lived_on();
-    machine.service("passkey", include_str!("../../config/pam.d/passkey"));
-    machine.common_files_of_debian();
-    machine
-}
-
-/// As alice would run it: sudo passkey …, at her terminal.
-fn by_alice<'m>(machine: &'m Machine, arguments: &[&str]) -> Run<'m> {
-    machine
-        .run(["passkey"].iter().chain(arguments).copied())
-        .env("SUDO_UID", "1000")
-        .on_a_terminal()
-}
-
-/// Runs it, and answers what is asked, in this order.
-fn answering(run: Run<'_>, answers: &[(&str, &str)]) -> Finished {
-    let mut running = run.start();
-    for (question, answer) in answers {
-        running.wait_for(question);
-        running.type_line(answer);
-    }
-    running.finish()
-}
 
 /// The question whether this key is the one, as it ends.
 const THIS_ONE: &str = "for alice? [y/N] ";
@@ -68,18 +43,18 @@ fn assert_refused(machine: &Machine, ended: &Finished, sentence: &str) {
 
 #[test]
 fn the_first_key_wants_the_accounts_password() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.plug_in(VirtualKey::named("Blue"));
     blue.presence(Presence::after_ms(150));
 
-    let wrong = by_alice(&machine, &["enroll", "--touch-only"]);
+    let wrong = machine.by_alice(&["enroll", "--touch-only"]);
     let wrong = answering(wrong, &[("Password:", BOB_PASSWORD)]);
     assert_refused(&machine, &wrong, "that is not the password of alice");
     assert!(blue.commands().is_empty(), "no key is asked before");
 
     let enroll = ["enroll", "--touch-only", "--name", "blue key"];
     let answers = [HER_PASSWORD, YES, NO_SPARE];
-    let enrolled = answering(by_alice(&machine, &enroll), &answers).expect_success();
+    let enrolled = answering(machine.by_alice(&enroll), &answers).expect_success();
     assert!(!enrolled.stdout.contains(ALICE_PASSWORD), "{enrolled:#?}");
     assert!(enrolled.stdout.contains("Enrolled \"blue key\" for alice."));
     assert!(
@@ -95,11 +70,11 @@ fn the_first_key_wants_the_accounts_password() {
 
 #[test]
 fn the_readme_shows_what_a_person_sees() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     machine.policy("");
     let blue = machine.plug_in(VirtualKey::named("Blue Key").with_pin("2468"));
     blue.presence(Presence::after_ms(150));
-    let mut enroll = by_alice(&machine, &["enroll", "--name", "blue key"]).start();
+    let mut enroll = machine.by_alice(&["enroll", "--name", "blue key"]).start();
     enroll.wait_for("Password:");
     enroll.type_line(ALICE_PASSWORD);
     enroll.wait_for("[y/N]");
@@ -124,7 +99,7 @@ fn the_readme_shows_what_a_person_sees() {
 
 #[test]
 fn nothing_prompts_where_nobody_can_answer() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.plug_in(VirtualKey::named("Blue"));
     let without_a_terminal = || {
         machine
@@ -156,9 +131,9 @@ fn nothing_prompts_where_nobody_can_answer() {
 #[test]
 fn no_to_the_key_enrols_nothing_and_asks_the_key_only_what_it_is() {
     for no in ["n", "", "yes, later", "\x03", "\x04"] {
-        let machine = machine();
+        let machine = Machine::with_passwords();
         let blue = machine.plug_in(VirtualKey::named("Blue"));
-        let enroll = by_alice(&machine, &["enroll", "--touch-only"]);
+        let enroll = machine.by_alice(&["enroll", "--touch-only"]);
         let ended = answering(enroll, &[HER_PASSWORD, (THIS_ONE, no)]);
         assert_refused(&machine, &ended, "\"Blue\" (/dev/hidraw0) was not enrolled");
         let what_to_do = "unplug what is not yours and run again: sudo passkey enroll --touch-only";
@@ -169,7 +144,7 @@ fn no_to_the_key_enrols_nothing_and_asks_the_key_only_what_it_is() {
 
 #[test]
 fn root_is_asked_at_a_terminal_and_not_in_a_script() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.plug_in(VirtualKey::named("Blue"));
     let enroll = ["passkey", "enroll", "--touch-only", "--user", "alice"];
     let no = answering(machine.run(enroll).on_a_terminal(), &[NO]);
@@ -185,14 +160,14 @@ fn root_is_asked_at_a_terminal_and_not_in_a_script() {
 
 #[test]
 fn a_hidden_stick_that_touches_itself_is_named_before_it_is_asked() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let _blue = machine.enrolled("alice", "blue key", &[]);
     let before = machine.read(ALICE_FILE);
     let model = [0x0b; 16];
     let stick = machine.plug_in(VirtualKey::named("Hidden Stick").of_model(model));
     stick.presence(Presence::Accept);
 
-    let enroll = by_alice(&machine, &["enroll", "--touch-only"]);
+    let enroll = machine.by_alice(&["enroll", "--touch-only"]);
     let this_one = "Plugged in: \"Hidden Stick\" (/dev/hidraw1), \
                     AAGUID 0b0b0b0b-0b0b-0b0b-0b0b-0b0b0b0b0b0b.\r\n\
                     Enrol \"Hidden Stick\" (/dev/hidraw1) for alice? [y/N] ";
@@ -205,9 +180,9 @@ fn a_hidden_stick_that_touches_itself_is_named_before_it_is_asked() {
 
 #[test]
 fn who_plugs_theirs_in_at_the_question_does_not_say_yes_to_another() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let stick = machine.plug_in(VirtualKey::named("Hidden Stick"));
-    let mut enroll = by_alice(&machine, &["enroll", "--touch-only"]).start();
+    let mut enroll = machine.by_alice(&["enroll", "--touch-only"]).start();
     enroll.wait_for(HER_PASSWORD.0);
     enroll.type_line(HER_PASSWORD.1);
     enroll.wait_for(THIS_ONE);
@@ -222,9 +197,11 @@ fn who_plugs_theirs_in_at_the_question_does_not_say_yes_to_another() {
 
 #[test]
 fn a_yes_is_for_no_key_in_the_place_of_the_one_that_was_named() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.plug_in(VirtualKey::named("Blue"));
-    let mut enroll = by_alice(&machine, &["enroll", "--touch-only", "--timeout", "1"]).start();
+    let mut enroll = machine
+        .by_alice(&["enroll", "--touch-only", "--timeout", "1"])
+        .start();
     enroll.wait_for(HER_PASSWORD.0);
     enroll.type_line(HER_PASSWORD.1);
     enroll.wait_for(THIS_ONE);
@@ -239,7 +216,7 @@ fn a_yes_is_for_no_key_in_the_place_of_the_one_that_was_named() {
 
 #[test]
 fn a_second_key_wants_a_touch_of_the_first() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.enrolled("alice", "blue key", &[]);
     blue.presence(Presence::Deny);
     let spare = machine.plug_in(VirtualKey::named("Spare"));
@@ -247,13 +224,13 @@ fn a_second_key_wants_a_touch_of_the_first() {
     let before = machine.read(ALICE_FILE);
 
     let enroll = ["enroll", "--touch-only", "--name", "spare key"];
-    let denied = by_alice(&machine, &enroll).output();
+    let denied = machine.by_alice(&enroll).output();
     assert_eq!(denied.code(), Some(1), "{denied:#?}");
     assert_eq!(machine.read(ALICE_FILE), before);
     assert!(!spare.commands().contains(&Command::MakeCredential));
 
     blue.presence(Presence::after_ms(150));
-    let enrolled = answering(by_alice(&machine, &enroll), &[YES]).expect_success();
+    let enrolled = answering(machine.by_alice(&enroll), &[YES]).expect_success();
     assert!(
         enrolled
             .stdout
@@ -270,7 +247,7 @@ fn a_second_key_wants_a_touch_of_the_first() {
 
 #[test]
 fn a_key_that_is_enrolled_already_is_not_enrolled_twice() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.enrolled("alice", "blue key", &[]);
     let before = machine.read(ALICE_FILE);
     let ended = machine
@@ -297,7 +274,7 @@ const FOR_BOB: [(&str, &str, &str); 3] = [
 
 #[test]
 fn on_anybodys_behalf_their_own_keys_are_changed_and_no_others() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let _blue = machine.enrolled("alice", "blue key", &[]);
     let before = machine.read(ALICE_FILE);
     for (through, variable, bob) in FOR_BOB {
@@ -315,7 +292,7 @@ fn on_anybodys_behalf_their_own_keys_are_changed_and_no_others() {
 
 #[test]
 fn on_anybodys_behalf_a_proof_is_asked_for() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.plug_in(VirtualKey::named("Blue"));
     for (through, variable, bob) in FOR_BOB {
         let run = machine
@@ -331,8 +308,9 @@ fn on_anybodys_behalf_a_proof_is_asked_for() {
 
 #[test]
 fn where_sudo_and_doas_disagree_nobody_stands_behind() {
-    let machine = machine();
-    let ended = by_alice(&machine, &["enroll", "--touch-only"])
+    let machine = Machine::with_passwords();
+    let ended = machine
+        .by_alice(&["enroll", "--touch-only"])
         .env("DOAS_USER", "bob")
         .output();
     assert_refused(
@@ -350,14 +328,14 @@ fn where_sudo_and_doas_disagree_nobody_stands_behind() {
 
 #[test]
 fn of_several_keys_the_one_that_is_named_is_enrolled_and_the_others_are_not() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let one = machine.plug_in(VirtualKey::named("One").of_model([1; 16]));
     let two = machine.plug_in(VirtualKey::named("Two").of_model([2; 16]));
     one.presence(Presence::Accept); // a stick that touches itself
     two.presence(Presence::after_ms(150));
     let which = "Which one is to be enrolled for alice? [1-2, nothing for none] ";
     for nothing in ["", "0", "3", "y", "\x03"] {
-        let enroll = by_alice(&machine, &["enroll", "--touch-only"]);
+        let enroll = machine.by_alice(&["enroll", "--touch-only"]);
         let ended = answering(enroll, &[HER_PASSWORD, (which, nothing)]);
         assert_refused(
             &machine,
@@ -365,7 +343,7 @@ fn of_several_keys_the_one_that_is_named_is_enrolled_and_the_others_are_not() {
             "no key was enrolled, since nobody said which",
         );
     }
-    let enroll = by_alice(&machine, &["enroll", "--touch-only"]);
+    let enroll = machine.by_alice(&["enroll", "--touch-only"]);
     let enrolled = answering(enroll, &[HER_PASSWORD, (which, "2"), NO_SPARE]).expect_success();
     let listed = "  2  \"Two\" (/dev/hidraw1), AAGUID 02020202-0202-0202-0202-020202020202\r\n";
     assert!(enrolled.stdout.contains(listed), "{enrolled:#?}");
@@ -376,10 +354,10 @@ fn of_several_keys_the_one_that_is_named_is_enrolled_and_the_others_are_not() {
 
 #[test]
 fn who_plugs_theirs_in_while_several_are_named_gets_none_of_those_enrolled() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let one = machine.plug_in(VirtualKey::named("One"));
     let two = machine.plug_in(VirtualKey::named("Two"));
-    let mut enroll = by_alice(&machine, &["enroll", "--touch-only"]).start();
+    let mut enroll = machine.by_alice(&["enroll", "--touch-only"]).start();
     enroll.wait_for(HER_PASSWORD.0);
     enroll.type_line(HER_PASSWORD.1);
     enroll.wait_for("[1-2, nothing for none] ");
@@ -393,10 +371,10 @@ fn who_plugs_theirs_in_while_several_are_named_gets_none_of_those_enrolled() {
 
 #[test]
 fn a_key_that_never_answers_holds_no_enrolment_up() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let (cable, _far_end) = tests::virtual_key::cable();
     let _mute = machine.plug_in_cable("Mute", cable);
-    let enroll = by_alice(&machine, &["enroll", "--touch-only"]);
+    let enroll = machine.by_alice(&["enroll", "--touch-only"]);
     let mute = "Plugged in: \"Mute\" (/dev/hidraw0), which does not say what it is.";
     let ended = answering(enroll, &[HER_PASSWORD, (THIS_ONE, "n")]);
     assert_failed(&ended, mute);
@@ -406,7 +384,7 @@ fn a_key_that_never_answers_holds_no_enrolment_up() {
 
 #[test]
 fn of_several_keys_none_is_enrolled_by_chance() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let one = machine.plug_in(VirtualKey::named("One"));
     let two = machine.plug_in(VirtualKey::named("Two"));
     let ended = machine
@@ -419,7 +397,7 @@ fn of_several_keys_none_is_enrolled_by_chance() {
 
 #[test]
 fn without_a_key_it_waits_visibly_and_then_says_so() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let ended = machine
         .passkey([
             "enroll",
@@ -437,7 +415,7 @@ fn without_a_key_it_waits_visibly_and_then_says_so() {
 #[test]
 fn a_touch_denied_or_never_given_enrols_nothing() {
     for presence in [Presence::Deny, Presence::Never] {
-        let machine = machine();
+        let machine = Machine::with_passwords();
         let blue = machine.plug_in(VirtualKey::named("Blue"));
         blue.presence(presence);
         let ended = machine
@@ -457,7 +435,7 @@ fn a_touch_denied_or_never_given_enrols_nothing() {
 
 #[test]
 fn a_key_that_cannot_verify_its_person_is_told_what_to_type() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let plain = machine.plug_in(VirtualKey::named("Plain"));
     let ended = machine.passkey(["enroll", "--user", "alice"]).output();
     assert_refused(&machine, &ended, "set a PIN on it");
@@ -479,11 +457,11 @@ fn a_key_that_cannot_verify_its_person_is_told_what_to_type() {
 
 #[test]
 fn a_pin_enrols_a_key_and_is_asked_for_again_by_the_test_login() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     machine.policy("");
     let blue = machine.plug_in(VirtualKey::named("Blue").with_pin("2468"));
     blue.presence(Presence::after_ms(150));
-    let mut enroll = by_alice(&machine, &["enroll", "--name", "blue key"]).start();
+    let mut enroll = machine.by_alice(&["enroll", "--name", "blue key"]).start();
     for (times, question, answer) in [
         (1, HER_PASSWORD.0, HER_PASSWORD.1),
         (1, YES.0, YES.1),
@@ -512,7 +490,7 @@ fn a_pin_enrols_a_key_and_is_asked_for_again_by_the_test_login() {
 
 #[test]
 fn a_pin_shorter_than_this_keys_shortest_is_not_sent_at_enrolment() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     machine.policy("");
     let profile = Profile::fido_2_1().min_pin_length(6);
     let blue = machine.plug_in(
@@ -537,7 +515,7 @@ fn a_pin_shorter_than_this_keys_shortest_is_not_sent_at_enrolment() {
 
 #[test]
 fn a_test_login_warns_of_a_key_that_does_not_show_whose_it_is() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     machine.policy("");
     let profile = Profile::fido_2_1().refuses_probes();
     let blue = machine.plug_in(
@@ -555,7 +533,7 @@ fn a_test_login_warns_of_a_key_that_does_not_show_whose_it_is() {
 
 #[test]
 fn the_new_credential_logs_in_once_before_it_is_recorded() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.plug_in(VirtualKey::named("Blue").attested_by(&Attestation::of_the_bench()));
     blue.presence(Presence::after_ms(150));
     let enrolled = machine
@@ -587,7 +565,7 @@ fn the_new_credential_logs_in_once_before_it_is_recorded() {
 
 #[test]
 fn a_relying_party_of_ssh_is_refused() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let _blue = machine.plug_in(VirtualKey::named("Blue"));
     let ended = machine
         .passkey([
@@ -605,16 +583,16 @@ fn a_relying_party_of_ssh_is_refused() {
 
 #[test]
 fn removing_a_key_shuts_it_out_and_drops_sudos_time_stamps() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let _blue = machine.enrolled("alice", "blue key", &[]);
     machine.write("/run/sudo/ts/alice", "", 0o600);
     machine.write("/run/sudo/ts/1000", "", 0o600);
 
-    let unknown = by_alice(&machine, &["remove", "red key"]).output();
+    let unknown = machine.by_alice(&["remove", "red key"]).output();
     assert_eq!(unknown.code(), Some(1));
     assert!(unknown.stdout.contains("blue key"), "{unknown:#?}");
 
-    let remove = by_alice(&machine, &["remove", "blue key"]);
+    let remove = machine.by_alice(&["remove", "blue key"]);
     answering(remove, &[THE_LAST]).expect_success();
     for stamp in ["/run/sudo/ts/alice", "/run/sudo/ts/1000"] {
         assert_eq!(machine.read(stamp), None, "{stamp}");
@@ -627,7 +605,7 @@ fn removing_a_key_shuts_it_out_and_drops_sudos_time_stamps() {
 
 #[test]
 fn a_record_that_cannot_be_read_survives_enrolment_and_removal() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.enrolled("alice", "blue key", &[]).unplug();
     let broken = "\n[[credential]]\nname = \"precious\nid = 7\n";
     let with_broken = machine.read(ALICE_FILE).unwrap() + broken;
@@ -645,7 +623,7 @@ fn a_record_that_cannot_be_read_survives_enrolment_and_removal() {
 
 #[test]
 fn a_test_login_says_which_key_answered_and_leaves_a_receipt() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let _blue = machine.enrolled("alice", "blue key", &[]);
     let tested = machine
         .passkey(["test", "--user", "alice", "--receipt", "/root/receipt"])
@@ -670,7 +648,7 @@ fn only_root_enrols() {
     if !tests::machine::privilege().has_other_users() {
         return;
     }
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let ended = machine
         .passkey(["enroll", "--touch-only"])
         .as_alice()
@@ -680,10 +658,10 @@ fn only_root_enrols() {
 
 #[test]
 fn ctrl_c_leaves_no_key_blinking_and_nothing_written() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.plug_in(VirtualKey::named("Blue"));
     blue.presence(Presence::Never);
-    let mut enroll = by_alice(&machine, &["enroll", "--touch-only"]).start();
+    let mut enroll = machine.by_alice(&["enroll", "--touch-only"]).start();
     enroll.wait_for(HER_PASSWORD.0);
     enroll.type_line(HER_PASSWORD.1);
     enroll.wait_for(THIS_ONE);
@@ -699,10 +677,10 @@ fn ctrl_c_leaves_no_key_blinking_and_nothing_written() {
 
 #[test]
 fn ctrl_c_leaves_no_key_blinking_after_a_test_login() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.enrolled("alice", "blue key", &[]);
     blue.presence(Presence::Never);
-    let mut test = by_alice(&machine, &["test"]).start();
+    let mut test = machine.by_alice(&["test"]).start();
     test.wait_for("Touch \"Bench Key\"");
     test.wait_until_it_holds_back(Signal::SIGINT);
     test.type_keys("\x03");
@@ -713,7 +691,7 @@ fn ctrl_c_leaves_no_key_blinking_after_a_test_login() {
 
 #[test]
 fn a_terminal_that_takes_no_more_text_keeps_no_signal_away() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let blue = machine.enrolled("alice", "blue key", &[]);
     blue.presence(Presence::Never);
     let test = machine.passkey(["test", "--user", "alice"]);
@@ -734,7 +712,7 @@ fn a_terminal_that_takes_no_more_text_keeps_no_signal_away() {
 
 #[test]
 fn a_login_leaves_the_key_alone_that_passkey_asks() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     machine.policy("user_verification = \"discouraged\"\ntimeout = 5\n");
     let blue = machine.enrolled("alice", "blue key", &[]);
     for asks in ["test", "enroll"] {
@@ -760,7 +738,7 @@ fn a_login_leaves_the_key_alone_that_passkey_asks() {
 
 #[test]
 fn a_discoverable_credential_is_recorded_as_one() {
-    let machine = machine();
+    let machine = Machine::with_passwords();
     let _blue = machine.enrolled("alice", "blue key", &["--discoverable"]);
     let file = machine.read(ALICE_FILE).unwrap();
     assert!(file.contains("discoverable = true"), "{file}");

@@ -53,15 +53,7 @@ impl Interaction for Touching<'_> {
 
     fn passing(&mut self, left: Duration) -> Option<Duration> {
         let what = self.waiting.as_deref()?;
-        if !self.screen.counts_down() {
-            return None;
-        }
-        self.screen.count_down(what, left);
-        // Until the number that was shown is no longer true.
-        Some(match left.subsec_nanos() {
-            0 => Duration::from_secs(1),
-            rest => Duration::from_nanos(rest.into()),
-        })
+        self.screen.count_on(what, left)
     }
 
     fn ask_pin(&mut self, _: &FoundKey, _: &PinQuestion) -> Result<Pin, NoPin> {
