@@ -98,7 +98,13 @@ impl Machine {
     /// Once the module has asked so many more times for the time, it asks once in vain, and
     /// panics: nothing else can make it.
     pub fn break_clock(&self, after: usize) {
-        self.write("/run/broken-clock", &after.to_string(), 0o644);
+        // There at once and whole: a login that is under way may take it away at any moment.
+        self.write("/run/broken-clock.new", &after.to_string(), 0o644);
+        let (new, it) = (
+            self.path("/run/broken-clock.new"),
+            self.path("/run/broken-clock"),
+        );
+        fs::rename(new, it).expect("the same folder");
     }
 
     /// Whether the clock has failed since it was told to. Afterwards it does not.
