@@ -300,10 +300,7 @@ impl<'w> Enrolment<'w> {
         key: &FoundKey,
         proof: &Proof,
     ) -> Result<(CredentialName, usize), Failure> {
-        let unusable = |problem| machine::unusable(&problem);
-        let lock = self.store.lock().map_err(unusable)?;
-        let file = self.store.load(&self.account).map_err(unusable)?;
-        let mut file = file.unwrap_or_else(|| CredentialFile::new(&self.account));
+        let (lock, mut file) = machine::locked(&self.account, &self.store)?;
         if !proof.holds_for(&file) {
             return Err(Failure::new(
                 format!("the keys of {} were changed meanwhile", self.account.name),
@@ -327,9 +324,8 @@ impl<'w> Enrolment<'w> {
                 &self.wanted.but(|it| it.name = None).words(),
             )
         })?;
-        self.store
-            .save(&lock, &self.account, &file)
-            .map_err(unusable)?;
+        let saved = self.store.save(&lock, &self.account, &file);
+        saved.map_err(|problem| machine::unusable(&problem))?;
         Ok((name, file.credentials().count()))
     }
 

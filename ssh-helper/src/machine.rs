@@ -5,7 +5,7 @@
 use ceremony::account::Account;
 use ceremony::authenticator::claim::Claims;
 use ceremony::credential::CredentialName;
-use ceremony::credential_file::{CredentialFile, CredentialFileError, Store};
+use ceremony::credential_file::{CredentialFile, CredentialFileError, Store, StoreLock};
 use ceremony::policy::{Config, PolicyError};
 use ceremony::signature_counter::SignatureCounters;
 use ceremony::trusted_file::{Reason, Untrusted};
@@ -45,6 +45,17 @@ pub(crate) fn credentials_of(
         name_faulty_records(file, screen);
     }
     Ok(file)
+}
+
+/// The account's file as it is now, an empty one where there is none, and the
+/// lock under which it may be written again.
+pub(crate) fn locked(
+    account: &Account,
+    store: &Store,
+) -> Result<(StoreLock, CredentialFile), Failure> {
+    let lock = store.lock().map_err(|problem| unusable(&problem))?;
+    let file = store.load(account).map_err(|problem| unusable(&problem))?;
+    Ok((lock, file.unwrap_or_else(|| CredentialFile::new(account))))
 }
 
 /// Names every record that cannot be read.

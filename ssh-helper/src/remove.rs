@@ -118,10 +118,7 @@ fn take_out(
     account: &Account,
     store: &Store,
 ) -> Result<CredentialFile, Failure> {
-    let unusable = |problem| machine::unusable(&problem);
-    let lock = store.lock().map_err(unusable)?;
-    let file = store.load(account).map_err(unusable)?;
-    let mut file = file.unwrap_or_else(|| CredentialFile::new(account));
+    let (lock, mut file) = machine::locked(account, store)?;
     if file.remove(name).is_none() {
         return Err(machine::unknown(name, &file, account));
     }
@@ -131,7 +128,8 @@ fn take_out(
             "nothing was removed; see them with `passkey list`, and try again",
         ));
     }
-    store.save(&lock, account, &file).map_err(unusable)?;
+    let saved = store.save(&lock, account, &file);
+    saved.map_err(|problem| machine::unusable(&problem))?;
     Ok(file)
 }
 

@@ -43,14 +43,12 @@ fn write(
     account: &Account,
     store: &Store,
 ) -> Result<CredentialFile, Failure> {
-    let unusable = |problem| machine::unusable(&problem);
-    let lock = store.lock().map_err(unusable)?;
-    let file = store.load(account).map_err(unusable)?;
-    let mut file = file.unwrap_or_else(|| CredentialFile::new(account));
+    let (lock, mut file) = machine::locked(account, store)?;
     if let Err(problem) = file.rename(&wanted.name, &wanted.new_name) {
         return Err(failure(&problem, wanted, &file, account));
     }
-    store.save(&lock, account, &file).map_err(unusable)?;
+    let saved = store.save(&lock, account, &file);
+    saved.map_err(|problem| machine::unusable(&problem))?;
     Ok(file)
 }
 
