@@ -12,6 +12,7 @@ use crate::authenticator_data::{AuthenticatorData, Flags, Malformed};
 use crate::credential::{Credential, UserVerification};
 use crate::policy::{CounterRule, SyncedCredentials};
 use crate::public_key::Signature;
+use crate::relying_party::RelyingParty;
 use crate::sentence;
 use crate::sentence::{Sentence, Spoken};
 
@@ -159,7 +160,7 @@ fn answer<'l, 'a>(
 
     // WebAuthn §7.2, rpIdHash: the hash of the RP ID we asked for, not merely
     // of one we know.
-    if data.rp_id_hash != candidate.credential.public_key.relying_party().hash() {
+    if data.rp_id_hash != candidate.credential.public_key.relying_party().id_hash() {
         return Err(Refusal::OtherRelyingParty);
     }
     Ok((candidate, data))

@@ -13,11 +13,11 @@ pub use certificate::Problem as CertificateProblem;
 
 use minicbor::Decoder;
 
-use crate::authenticator::ctap2::AttestationObject;
+use crate::authenticator::ctap2::{AttestationObject, CredentialProtection};
 use crate::authenticator_data::{AttestedCredentialData, AuthenticatorData, Flags};
 use crate::credential::{Aaguid, CredentialId};
 use crate::public_key::{Algorithm, PublicKey};
-use crate::relying_party::RelyingPartyId;
+use crate::relying_party::{RelyingParty, RelyingPartyId};
 
 /// What vouches for the new credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +34,9 @@ pub enum Kind {
 
 /// A new credential, verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewCredential {
+pub struct NewCredential<R = RelyingPartyId> {
     /// Its public key.
-    pub public_key: PublicKey,
+    pub public_key: PublicKey<R>,
     /// Its id.
     pub id: CredentialId,
     /// The model the authenticator claims to be.
@@ -45,23 +45,24 @@ pub struct NewCredential {
     pub flags: Flags,
     /// What vouches for it.
     pub attestation: Kind,
+    /// All of that as it arrived, for others to judge.
+    pub object: AttestationObject,
 }
 
 /// Judges the answer to a request for a credential of `algorithm` for
-/// `relying_party` (WebAuthn §7.1).
-pub fn verify(
+/// `relying_party` (WebAuthn §7.1), which was to be guarded by `protection`.
+pub fn verify<R: RelyingParty>(
     object: &AttestationObject,
     client_data_hash: &[u8; 32],
-    relying_party: &RelyingPartyId,
+    relying_party: &R,
     algorithm: Algorithm,
-) -> Result<NewCredential, Refusal> {
+    protection: Option<CredentialProtection>,
+) -> Result<NewCredential<R>, Refusal> {
     let data = AuthenticatorData::parse(&object.authenticator_data)
         .map_err(|problem| Refusal::Malformed(problem.to_string()))?;
     let attested = data.attested.as_ref().ok_or(Refusal::NoCredential)?;
-    if data.flags.extension_data() {
-        return Err(Refusal::Unasked);
-    }
-    if data.rp_id_hash != relying_party.hash() {
+    check_protection(data.extensions, protection)?;
+    if data.rp_id_hash != relying_party.id_hash() {
         return Err(Refusal::OtherRelyingParty);
     }
     if !data.flags.user_present() {
@@ -91,7 +92,32 @@ pub fn verify(
         aaguid: attested.aaguid,
         flags: data.flags,
         attestation,
+        object: object.clone(),
     })
+}
+
+/// The one extension that is ever asked for (CTAP 2.1 §12.1): its output is the
+/// level, and a key may guard a credential better than it was asked to.
+fn check_protection(
+    extensions: Option<&[u8]>,
+    asked: Option<CredentialProtection>,
+) -> Result<(), Refusal> {
+    match (extensions, asked) {
+        (None, None) => Ok(()),
+        (Some(_), None) => Err(Refusal::Unasked),
+        (None, Some(_)) => Err(Refusal::Unprotected),
+        (Some(extensions), Some(asked)) => {
+            let mut decoder = Decoder::new(extensions);
+            let level = match (decoder.map(), decoder.str(), decoder.u8()) {
+                (Ok(Some(1)), Ok(CredentialProtection::NAME), Ok(level)) => level,
+                _ => return Err(Refusal::Unasked),
+            };
+            if level < asked.level() {
+                return Err(Refusal::Unprotected);
+            }
+            Ok(())
+        }
+    }
 }
 
 /// Format *none*: an empty map, or, from keys that leave it out, nothing.
@@ -103,11 +129,11 @@ fn none(statement: &[u8]) -> Result<Kind, Refusal> {
 }
 
 /// Format *packed* (WebAuthn §8.2).
-fn packed(
+fn packed<R: RelyingParty>(
     statement: &[u8],
     signed: &[u8],
     attested: &AttestedCredentialData<'_>,
-    public_key: &PublicKey,
+    public_key: &PublicKey<R>,
 ) -> Result<Kind, Refusal> {
     let statement = Packed::parse(statement).ok_or(Refusal::Statement("not well-formed"))?;
     let Some(certificate) = statement.certificate else {
@@ -177,6 +203,8 @@ pub enum Refusal {
     NoCredential,
     /// Extensions nobody asked for.
     Unasked,
+    /// Not guarded as was asked for.
+    Unprotected,
     /// Made for another relying party.
     OtherRelyingParty,
     /// UP is not set.
@@ -199,6 +227,7 @@ impl std::fmt::Display for Refusal {
             Self::Malformed(problem) => write!(f, "{problem}"),
             Self::NoCredential => write!(f, "its answer holds no new credential"),
             Self::Unasked => write!(f, "it sent data nobody asked for"),
+            Self::Unprotected => write!(f, "it did not guard the credential as it was asked to"),
             Self::OtherRelyingParty => write!(f, "the answer is for another relying party"),
             Self::NobodyPresent => write!(f, "nobody touched it"),
             Self::BackupFlags => write!(f, "its backup flags contradict each other"),
@@ -258,7 +287,7 @@ mod tests {
     }
 
     fn judge(object: &AttestationObject) -> Result<NewCredential, Refusal> {
-        verify(object, &HASH, &key().relying_party, Algorithm::Es256)
+        verify(object, &HASH, &key().relying_party, Algorithm::Es256, None)
     }
 
     /// Self attestation by `signer` over the data of `key`.
@@ -299,7 +328,7 @@ mod tests {
         for algorithm in [Algorithm::Es256, Algorithm::EdDsa] {
             let key = TestKey::new(algorithm, 1);
             let object = self_attested(&key, &key, 0x41);
-            let new = verify(&object, &HASH, &key.relying_party, algorithm).unwrap();
+            let new = verify(&object, &HASH, &key.relying_party, algorithm, None).unwrap();
             assert_eq!(new.attestation, Kind::PackedSelf);
         }
     }
@@ -408,5 +437,38 @@ mod tests {
             judge(&self_attested(&eddsa, &eddsa, 0x41)),
             Err(Refusal::OtherAlgorithm)
         );
+    }
+
+    #[test]
+    fn a_credential_is_guarded_as_it_was_to_be_or_better() {
+        use CredentialProtection::{Verification, VerificationOrId};
+        let judged = |extensions: &[u8], asked| {
+            let flags = if extensions.is_empty() { 0x41 } else { 0xc1 };
+            let data = [&data_of(&key(), flags)[..], extensions].concat();
+            let object = object("none", data, Vec::new());
+            let algorithm = Algorithm::Es256;
+            verify(&object, &HASH, &key().relying_party, algorithm, asked).map(|_| ())
+        };
+        let output = |level: u8| [b"\xa1\x6bcredProtect", &[level][..]].concat();
+        assert_eq!(judged(&output(2), Some(VerificationOrId)), Ok(()));
+        assert_eq!(judged(&output(3), Some(VerificationOrId)), Ok(()));
+        assert_eq!(judged(&output(3), Some(Verification)), Ok(()));
+        for (extensions, asked) in [
+            (&output(1)[..], VerificationOrId),
+            (&output(2), Verification),
+            (&[], Verification),
+        ] {
+            assert_eq!(judged(extensions, Some(asked)), Err(Refusal::Unprotected));
+        }
+        // Nothing else is ever asked for.
+        for strange in [
+            &b"\xa0"[..],
+            b"\xa1\x6bhmac-secret\x03",
+            b"\xa2\x6bcredProtect\x03\x61x\x03",
+            b"\xa1\x6bcredProtect\xf5",
+        ] {
+            assert_eq!(judged(strange, Some(Verification)), Err(Refusal::Unasked));
+        }
+        assert_eq!(judged(&output(3), None), Err(Refusal::Unasked));
     }
 }

@@ -6,7 +6,7 @@ use minicbor::Decoder;
 
 use crate::credential::{Aaguid, CredentialId};
 use crate::public_key::{Algorithm, InvalidPublicKey, PublicKey};
-use crate::relying_party::RelyingPartyId;
+use crate::relying_party::RelyingParty;
 use crate::sentence;
 use crate::sentence::{Sentence, Spoken};
 
@@ -58,6 +58,8 @@ pub struct AuthenticatorData<'a> {
     pub sign_count: u32,
     /// The new credential, where the AT flag is set.
     pub attested: Option<AttestedCredentialData<'a>>,
+    /// The extension outputs, a CBOR map as it arrived, where the ED flag is set.
+    pub extensions: Option<&'a [u8]>,
 }
 
 /// Attested credential data (WebAuthn §6.5.2).
@@ -87,10 +89,13 @@ impl<'a> AuthenticatorData<'a> {
         } else {
             None
         };
+        let mut extensions = None;
         if flags.extension_data() {
             let mut decoder = Decoder::new(rest);
             decoder.map().map_err(|_| Malformed::Extensions)?;
-            rest = behind_one_item(rest).ok_or(Malformed::Extensions)?;
+            let behind = behind_one_item(rest).ok_or(Malformed::Extensions)?;
+            extensions = rest.get(..rest.len() - behind.len());
+            rest = behind;
         }
         if !rest.is_empty() {
             return Err(Malformed::LeftOver(rest.len()));
@@ -100,6 +105,7 @@ impl<'a> AuthenticatorData<'a> {
             flags,
             sign_count: u32::from_be_bytes(*sign_count),
             attested,
+            extensions,
         })
     }
 }
@@ -125,7 +131,7 @@ impl<'a> AttestedCredentialData<'a> {
     }
 
     /// The public key, checked to be a point, bound to `relying_party`.
-    pub fn public_key(&self, relying_party: RelyingPartyId) -> Result<PublicKey, Malformed> {
+    pub fn public_key<R: RelyingParty>(&self, relying_party: R) -> Result<PublicKey<R>, Malformed> {
         let key = CoseKey::parse(self.cose_key).ok_or(Malformed::PublicKey)?;
         match (key.algorithm, key.kty, key.crv, key.x, key.y) {
             // RFC 9053 §7.1.1: kty EC2 (2), crv P-256 (1), x and y.
@@ -232,6 +238,7 @@ impl std::fmt::Display for Malformed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::relying_party::RelyingPartyId;
 
     fn plain(flags: u8) -> Vec<u8> {
         let mut bytes = vec![0x11; 32];

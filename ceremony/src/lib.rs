@@ -28,6 +28,7 @@ pub mod registration;
 pub mod relying_party;
 pub mod sentence;
 pub mod signature_counter;
+pub mod ssh_application;
 pub mod trusted_file;
 
 #[cfg(test)]

@@ -11,9 +11,10 @@ use p256::ecdsa::signature::Verifier;
 use ssh_key::HashAlg;
 use ssh_key::public::{EcdsaPublicKey, Ed25519PublicKey, KeyData, SkEcdsaSha2NistP256, SkEd25519};
 
-use crate::relying_party::{InvalidRelyingPartyId, RelyingPartyId};
+use crate::relying_party::{InvalidRelyingPartyId, RelyingParty, RelyingPartyId};
 use crate::sentence;
 use crate::sentence::{Sentence, Spoken};
+use crate::ssh_application::InvalidSshApplication;
 
 /// The signature algorithms we verify, by their COSE numbers (RFC 9053 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,20 +52,26 @@ enum Point {
     EdDsa(ed25519_dalek::VerifyingKey),
 }
 
-/// A public key bound to a relying party.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PublicKey {
-    point: Point,
-    relying_party: RelyingPartyId,
+impl Point {
+    fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Es256(_) => Algorithm::Es256,
+            Self::EdDsa(_) => Algorithm::EdDsa,
+        }
+    }
 }
 
-impl PublicKey {
+/// A public key bound to a relying party: to a login's, unless it says
+/// otherwise.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicKey<R = RelyingPartyId> {
+    point: Point,
+    relying_party: R,
+}
+
+impl<R: RelyingParty> PublicKey<R> {
     /// From the uncompressed coordinates of an ES256 key.
-    pub fn es256(
-        x: &[u8; 32],
-        y: &[u8; 32],
-        relying_party: RelyingPartyId,
-    ) -> Result<Self, InvalidPublicKey> {
+    pub fn es256(x: &[u8; 32], y: &[u8; 32], relying_party: R) -> Result<Self, InvalidPublicKey> {
         let mut sec1 = [0x04; 65];
         let (_, coordinates) = sec1.split_at_mut(1);
         let (left, right) = coordinates.split_at_mut(32);
@@ -73,10 +80,7 @@ impl PublicKey {
         Self::es256_from_sec1(&sec1, relying_party)
     }
 
-    fn es256_from_sec1(
-        sec1: &[u8],
-        relying_party: RelyingPartyId,
-    ) -> Result<Self, InvalidPublicKey> {
+    fn es256_from_sec1(sec1: &[u8], relying_party: R) -> Result<Self, InvalidPublicKey> {
         let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(sec1)
             .map_err(|_| InvalidPublicKey::NotOnCurve)?;
         Ok(Self {
@@ -86,7 +90,7 @@ impl PublicKey {
     }
 
     /// From the 32 bytes of an Ed25519 key.
-    pub fn eddsa(x: &[u8; 32], relying_party: RelyingPartyId) -> Result<Self, InvalidPublicKey> {
+    pub fn eddsa(x: &[u8; 32], relying_party: R) -> Result<Self, InvalidPublicKey> {
         let key =
             ed25519_dalek::VerifyingKey::from_bytes(x).map_err(|_| InvalidPublicKey::NotOnCurve)?;
         // A low-order point "verifies" signatures nobody made.
@@ -99,17 +103,18 @@ impl PublicKey {
         })
     }
 
-    /// From one line of OpenSSH text: `<type> <base64> [comment]`.
-    pub fn from_openssh(line: &str) -> Result<Self, InvalidPublicKey> {
-        let key = ssh_key::PublicKey::from_openssh(line)
-            .map_err(|problem| InvalidPublicKey::NotOpenSsh(problem.to_string()))?;
-        match key.key_data() {
-            KeyData::SkEcdsaSha2NistP256(sk) => Self::es256_from_sec1(
-                sk.ec_point().as_bytes(),
-                RelyingPartyId::parse(sk.application())?,
-            ),
+    /// From OpenSSH's own type; `relying_party` takes its *application*.
+    pub fn from_key_data<E: Into<InvalidPublicKey>>(
+        key: &KeyData,
+        relying_party: impl FnOnce(&str) -> Result<R, E>,
+    ) -> Result<Self, InvalidPublicKey> {
+        let relying_party = |application| relying_party(application).map_err(Into::into);
+        match key {
+            KeyData::SkEcdsaSha2NistP256(sk) => {
+                Self::es256_from_sec1(sk.ec_point().as_bytes(), relying_party(sk.application())?)
+            }
             KeyData::SkEd25519(sk) => {
-                Self::eddsa(&sk.public_key().0, RelyingPartyId::parse(sk.application())?)
+                Self::eddsa(&sk.public_key().0, relying_party(sk.application())?)
             }
             other => Err(InvalidPublicKey::NotSecurityKey(
                 other.algorithm().as_str().to_owned(),
@@ -119,7 +124,7 @@ impl PublicKey {
 
     /// The key as OpenSSH's own type.
     pub fn key_data(&self) -> Result<KeyData, InvalidPublicKey> {
-        let application = self.relying_party.as_str();
+        let application = self.relying_party.id();
         match &self.point {
             Point::Es256(key) => {
                 let sec1 = key.to_sec1_point(false);
@@ -160,14 +165,11 @@ impl PublicKey {
 
     /// The algorithm this key signs with.
     pub fn algorithm(&self) -> Algorithm {
-        match self.point {
-            Point::Es256(_) => Algorithm::Es256,
-            Point::EdDsa(_) => Algorithm::EdDsa,
-        }
+        self.point.algorithm()
     }
 
     /// The relying party this key answers to.
-    pub fn relying_party(&self) -> &RelyingPartyId {
+    pub fn relying_party(&self) -> &R {
         &self.relying_party
     }
 
@@ -194,12 +196,22 @@ impl PublicKey {
     }
 }
 
-impl fmt::Debug for PublicKey {
+/// A login's public keys are written and read as lines of text.
+impl PublicKey {
+    /// From one line of OpenSSH text: `<type> <base64> [comment]`.
+    pub fn from_openssh(line: &str) -> Result<Self, InvalidPublicKey> {
+        let key = ssh_key::PublicKey::from_openssh(line)
+            .map_err(|problem| InvalidPublicKey::NotOpenSsh(problem.to_string()))?;
+        Self::from_key_data(key.key_data(), RelyingPartyId::parse)
+    }
+}
+
+impl<R: fmt::Debug> fmt::Debug for PublicKey<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "PublicKey({:?}, {})",
-            self.algorithm(),
+            "PublicKey({:?}, {:?})",
+            self.point.algorithm(),
             self.relying_party
         )
     }
@@ -232,6 +244,14 @@ pub enum InvalidPublicKey {
     LowOrder,
     /// The application string cannot be a relying party id.
     RelyingParty(InvalidRelyingPartyId),
+    /// The application string cannot be an SSH key's.
+    Application(InvalidSshApplication),
+}
+
+impl From<InvalidSshApplication> for InvalidPublicKey {
+    fn from(problem: InvalidSshApplication) -> Self {
+        Self::Application(problem)
+    }
 }
 
 impl From<InvalidRelyingPartyId> for InvalidPublicKey {
@@ -254,6 +274,7 @@ impl Spoken for InvalidPublicKey {
             Self::NotOnCurve => sentence!("the public key is not a point on its curve"),
             Self::LowOrder => sentence!("the public key is a point of low order"),
             Self::RelyingParty(problem) => Sentence::foreign(problem.to_string()),
+            Self::Application(problem) => Sentence::foreign(problem.to_string()),
         }
     }
 }

@@ -13,6 +13,19 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RelyingPartyId(String);
 
+/// Whoever asks for a credential: a login ([`RelyingPartyId`]) or SSH
+/// ([`SshApplication`](crate::ssh_application::SshApplication)). A credential of
+/// one is of another type than a credential of the other.
+pub trait RelyingParty: Clone + fmt::Display {
+    /// The identifier (WebAuthn §5.4.2 `rp.id`).
+    fn id(&self) -> &str;
+
+    /// `rpIdHash`: SHA-256 of the identifier (WebAuthn §6.1).
+    fn id_hash(&self) -> [u8; 32] {
+        Sha256::digest(self.id().as_bytes()).into()
+    }
+}
+
 /// The longest relying party id we take, in bytes.
 pub const LONGEST: usize = 255;
 
@@ -49,10 +62,11 @@ impl RelyingPartyId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
 
-    /// `rpIdHash`: SHA-256 of the identifier (WebAuthn §6.1).
-    pub fn hash(&self) -> [u8; 32] {
-        Sha256::digest(self.0.as_bytes()).into()
+impl RelyingParty for RelyingPartyId {
+    fn id(&self) -> &str {
+        &self.0
     }
 }
 
@@ -106,7 +120,7 @@ mod tests {
         let id = RelyingPartyId::for_host("laptop").unwrap();
         assert_eq!(id.as_str(), "pam://laptop");
         // printf pam://laptop | sha256sum
-        assert_eq!(id.hash()[..4], [0x95, 0xae, 0xc6, 0x50]);
+        assert_eq!(id.id_hash()[..4], [0x95, 0xae, 0xc6, 0x50]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use p256::ecdsa::signature::Signer;
 use crate::assertion::Assertion;
 use crate::credential::{Aaguid, Credential, CredentialId, CredentialName, UserVerification};
 use crate::public_key::{Algorithm, PublicKey};
-use crate::relying_party::RelyingPartyId;
+use crate::relying_party::{RelyingParty, RelyingPartyId};
 
 pub(crate) struct TestKey {
     pub(crate) algorithm: Algorithm,
@@ -92,7 +92,7 @@ impl TestKey {
     /// Authenticator data of an assertion.
     pub(crate) fn data(&self, flags: u8, sign_count: u32) -> Vec<u8> {
         [
-            &self.relying_party.hash()[..],
+            &self.relying_party.id_hash()[..],
             &[flags],
             &sign_count.to_be_bytes(),
         ]

@@ -67,7 +67,11 @@ fn honest(key: &HonestKey) -> Receipt {
         counter: CounterRule::Warn,
     };
     let answer = key.assert(
-        authenticator_data(&key.credential.public_key.relying_party().hash(), 0x01, 7),
+        authenticator_data(
+            &key.credential.public_key.relying_party().id_hash(),
+            0x01,
+            7,
+        ),
         &hash,
     );
     let verified = verify(&answer, &expectation).expect("an honest answer");

@@ -29,7 +29,7 @@ use ceremony::pin::Pin;
 use ceremony::policy::{CounterRule, SyncedCredentials};
 use ceremony::public_key::Algorithm;
 use ceremony::receipt::Receipt;
-use ceremony::registration::{Wanted, register};
+use ceremony::registration::{Discoverable, Wanted, register};
 use sha2::{Digest, Sha256};
 
 use self::node::Node;
@@ -258,10 +258,13 @@ fn make_a_credential(
     let wanted = Wanted {
         relying_party: ES256[0].credential.public_key.relying_party(),
         user_name: "alice",
+        user_id: &[0x1d; 32],
         algorithm: Algorithm::Es256,
         exclude: &exclude,
-        discoverable: false,
+        discoverable: Discoverable::No,
         user_verification: terms.user_verification,
+        protection: None,
+        challenge: &[0xc4; 32],
     };
     match register(&wanted, course, person) {
         Ok(made) => {

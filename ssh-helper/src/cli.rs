@@ -7,6 +7,7 @@ pub(crate) mod key;
 mod login;
 pub(crate) mod manual;
 mod receipt;
+pub(crate) mod ssh;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -56,6 +57,7 @@ pub(crate) enum Command {
     Test(Test),
     Check(Check),
     Key(key::Key),
+    Ssh(ssh::Ssh),
     /// Judge the receipts of approvals.
     #[command(subcommand)]
     Receipt(Receipt),

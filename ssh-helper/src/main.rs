@@ -30,6 +30,7 @@ mod rename;
 mod screen;
 mod show;
 mod spare;
+mod ssh;
 mod sudo_timestamps;
 mod terminal;
 mod test;
@@ -93,6 +94,7 @@ fn run(command: &Command, screen: &mut Screen) -> Result<Conclusion, Failure> {
         Command::Test(wanted) => test::test(wanted, screen),
         Command::Check(wanted) => return check::check(wanted, screen),
         Command::Key(wanted) => key::key(wanted, screen),
+        Command::Ssh(wanted) => ssh::ssh(wanted, screen),
         Command::Receipt(Receipt::Verify(wanted)) => receipt::verify(wanted, screen),
         Command::Export(Export::AllowedSigners(wanted)) => export::allowed_signers(wanted, screen),
         Command::Completions(wanted) => screen.result(&manual::completions(wanted.shell)),

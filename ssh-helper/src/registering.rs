@@ -14,7 +14,7 @@ use ceremony::authenticator::introduction::Mute;
 use ceremony::authenticator::race::{Course, Field};
 use ceremony::authenticator::verification::CannotVerify;
 use ceremony::credential::{Credential, CredentialId, UserVerification};
-use ceremony::registration::{self, Refused, Wanted};
+use ceremony::registration::{self, Discoverable, Refused, Wanted};
 use ceremony::relying_party::RelyingPartyId;
 
 use crate::cli::{self, AlgorithmWord};
@@ -58,13 +58,23 @@ impl Registering<'_> {
             .filter(|credential| credential.public_key.relying_party() == self.relying_party)
             .map(|credential| &credential.id)
             .collect();
+        // A user id of its own for each credential, so none replaces another; a
+        // challenge that nobody sees again, since attestation leaves no receipt.
+        let random = || registration::random_bytes().map_err(|it| self.failure(&it, key));
         let wanted = Wanted {
             relying_party: self.relying_party,
             user_name: self.account.name.as_str(),
+            user_id: &random()?,
             algorithm: self.wanted.algorithm.into(),
             exclude: &exclude,
-            discoverable: self.wanted.discoverable,
+            discoverable: if self.wanted.discoverable {
+                Discoverable::Yes
+            } else {
+                Discoverable::No
+            },
             user_verification: self.wanted.user_verification(),
+            protection: None,
+            challenge: &random()?,
         };
         let words = format!("Requested by passkey enroll for {}.", self.account.name);
         let claims = machine::claims(&words, screen);
@@ -128,6 +138,12 @@ impl Registering<'_> {
                 format!("{key} has no room for another credential"),
                 "remove one that you no longer need, by `passkey key credentials list` and `remove`, \
                  or take another key".to_owned(),
+            ),
+            // Of credentials whose user id was random, and which nobody asked to be
+            // guarded.
+            Refused::Taken | Refused::PerhapsTaken | Refused::CannotProtect => (
+                format!("{key} failed: {refused}"),
+                format!("unplug it, plug it in and {again}"),
             ),
             Refused::OnlyU2f => (
                 format!("{key} speaks only U2F, not FIDO2"),

@@ -280,8 +280,12 @@ impl<'a> Asking<'_, 'a> {
             return self.sign(0, None);
         }
         let proven = self.proven.map(|candidate| &candidate.credential.name);
-        let mut verification =
-            Verification::new(info, Permission::GetAssertion, chunk.relying_party, proven);
+        let mut verification = Verification::new(
+            info,
+            Permission::GetAssertion,
+            chunk.relying_party.as_str(),
+            proven,
+        );
         let progress = verification.begin();
         self.verification = Some(verification);
         self.follow(progress)

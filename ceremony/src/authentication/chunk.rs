@@ -37,7 +37,7 @@ impl<'a> Chunk<'a> {
     ) -> Option<Vec<u8>> {
         let ids: Vec<&CredentialId> = self.candidates.iter().map(|c| &c.credential.id).collect();
         GetAssertion {
-            relying_party: self.relying_party,
+            rp_id: self.relying_party.as_str(),
             client_data_hash,
             allow_list: &ids,
             user_presence,

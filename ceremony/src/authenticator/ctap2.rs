@@ -19,9 +19,9 @@ mod status;
 
 pub use client_pin::{ClientPin, ClientPinAnswer, Permission};
 pub use config::Setting;
-pub use get_assertion::{GetAssertion, UserPresence};
+pub use get_assertion::{Discovered, GetAssertion, UserPresence};
 pub use get_info::{Info, Options, Versions};
-pub use make_credential::{AttestationObject, MakeCredential};
+pub use make_credential::{AttestationObject, CredentialProtection, MakeCredential};
 pub use message::{LARGEST_UNASKED, Malformed, Verification};
 pub use reset::reset;
 pub use selection::selection;

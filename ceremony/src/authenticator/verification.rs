@@ -19,7 +19,6 @@ use super::interaction::{Gesture, NoPin, PinQuestion};
 use crate::credential::CredentialName;
 use crate::pin::Pin;
 use crate::public_key::Algorithm;
-use crate::relying_party::RelyingPartyId;
 use crate::sentence;
 use crate::sentence::{Sentence, Spoken};
 
@@ -31,7 +30,7 @@ const MOST_BUILT_IN_TRIES: u8 = 3;
 pub struct Verification<'a> {
     info: Info,
     permission: Permission,
-    relying_party: &'a RelyingPartyId,
+    rp_id: &'a str,
     proven: Option<&'a CredentialName>,
     stage: Stage,
     built_in_tries: u8,
@@ -135,13 +134,13 @@ impl<'a> Verification<'a> {
     pub fn new(
         info: &Info,
         permission: Permission,
-        relying_party: &'a RelyingPartyId,
+        rp_id: &'a str,
         proven: Option<&'a CredentialName>,
     ) -> Self {
         Self {
             info: info.clone(),
             permission,
-            relying_party,
+            rp_id,
             proven,
             stage: Stage::Idle,
             built_in_tries: 0,
@@ -215,12 +214,13 @@ impl<'a> Verification<'a> {
         };
         ask(MakeCredential {
             client_data_hash: [0; 32],
-            relying_party: self.relying_party,
+            rp_id: self.rp_id,
             user_name: "",
-            user_id: [1; 32],
+            user_id: &[1; 32],
             algorithm: Algorithm::Es256,
             exclude_list: &[],
             discoverable: false,
+            protection: None,
             verification: ctap2::Verification::Token(&empty),
         }
         .request())
@@ -353,7 +353,7 @@ impl<'a> Verification<'a> {
             ClientPin::TokenUsingUv {
                 key_agreement: &ours,
                 permission: self.permission,
-                relying_party: self.relying_party,
+                rp_id: self.rp_id,
             }
             .request(protocol)
         })
@@ -376,7 +376,7 @@ impl<'a> Verification<'a> {
                     key_agreement: &ours,
                     pin_hash_enc: &encrypted,
                     permission: self.permission,
-                    relying_party: self.relying_party,
+                    rp_id: self.rp_id,
                 }
             } else {
                 ClientPin::PinToken {
@@ -541,12 +541,8 @@ mod tests {
         info
     }
 
-    fn at<'a>(info: &Info, relying_party: &'a RelyingPartyId) -> Verification<'a> {
-        Verification::new(info, Permission::GetAssertion, relying_party, None)
-    }
-
-    fn laptop() -> RelyingPartyId {
-        RelyingPartyId::parse("pam://laptop").unwrap()
+    fn at(info: &Info) -> Verification<'static> {
+        Verification::new(info, Permission::GetAssertion, "pam://laptop", None)
     }
 
     #[track_caller]
@@ -578,9 +574,8 @@ mod tests {
 
     #[test]
     fn a_pin_is_asked_for_where_two_tries_are_left_and_never_for_the_last_one() {
-        let laptop = laptop();
         let counted = |answer: &[u8]| {
-            let mut verification = at(&with_pin(), &laptop);
+            let mut verification = at(&with_pin());
             assert!(matches!(verification.chosen(), Progress::Ask(_)));
             verification.answered(Ok(answer))
         };
@@ -606,11 +601,10 @@ mod tests {
 
     #[test]
     fn a_pin_that_is_good_for_nothing_here_is_not_asked_for() {
-        let laptop = laptop();
         let begun = |change: fn(&mut Info)| {
             let mut info = with_pin();
             change(&mut info);
-            at(&info, &laptop).begin()
+            at(&info).begin()
         };
         assert!(matches!(begun(|_| ()), Progress::Ready));
         for useless in [
@@ -627,20 +621,18 @@ mod tests {
 
     #[test]
     fn a_protocol_that_is_not_ours_is_not_spoken() {
-        let laptop = laptop();
         let mut info = with_pin();
         info.pin_uv_auth_protocol = None;
         let strange = CannotVerify::Faulty("it speaks no PIN protocol of ours");
-        assert_failed(&at(&info, &laptop).chosen(), strange);
+        assert_failed(&at(&info).chosen(), strange);
     }
 
     #[test]
     fn a_key_is_chosen_by_a_touch_and_by_nothing_else() {
-        let laptop = laptop();
         let selected = |ctap2_1, answer| {
             let mut info = with_pin();
             info.versions.ctap2_1 = ctap2_1;
-            let mut verification = at(&info, &laptop);
+            let mut verification = at(&info);
             match verification.choose() {
                 // authenticatorSelection, or an empty pinUvAuthParam
                 Progress::Ask(message) => assert_eq!(message[0], if ctap2_1 { 0x0b } else { 1 }),
@@ -674,10 +666,9 @@ mod tests {
 
     #[test]
     fn a_finger_is_tried_three_times_and_then_the_pin() {
-        let laptop = laptop();
         let mut info = with_pin();
         info.options.uv = true;
-        let mut verification = at(&info, &laptop);
+        let mut verification = at(&info);
         assert!(matches!(verification.begin(), Progress::Verified(_)));
         for _ in 0..2 {
             let again = verification.built_in_refused(Status::UvInvalid);
@@ -686,22 +677,18 @@ mod tests {
         let pin = verification.built_in_refused(Status::UvInvalid);
         assert!(matches!(pin, Progress::Ready), "{pin:?}");
         for blocked in [Status::UvBlocked, Status::PuatRequired, Status::PinBlocked] {
-            let pin = at(&info, &laptop).built_in_refused(blocked);
+            let pin = at(&info).built_in_refused(blocked);
             assert!(matches!(pin, Progress::Ready), "{blocked}");
         }
         // Whoever said no on the key is not asked for its PIN.
         for no in [Status::OperationDenied, Status::UserActionTimeout] {
-            assert_failed(
-                &at(&info, &laptop).built_in_refused(no),
-                CannotVerify::Refused(no),
-            );
+            assert_failed(&at(&info).built_in_refused(no), CannotVerify::Refused(no));
         }
     }
 
     #[test]
     fn what_nobody_asked_for_leads_nowhere() {
-        let laptop = laptop();
         let unasked = CannotVerify::Faulty("it answered what nobody asked");
-        assert_failed(&at(&with_pin(), &laptop).answered(Ok(&[0xa0])), unasked);
+        assert_failed(&at(&with_pin()).answered(Ok(&[0xa0])), unasked);
     }
 }

@@ -285,7 +285,7 @@ fn without_quoting(problem: &InvalidPublicKey) -> &'static str {
         InvalidPublicKey::NotSecurityKey(_) => "is not the key of a security key (sk-...)",
         InvalidPublicKey::NotOnCurve => "is not a point on its curve",
         InvalidPublicKey::LowOrder => "is a point of low order",
-        InvalidPublicKey::RelyingParty(_) => {
+        InvalidPublicKey::RelyingParty(_) | InvalidPublicKey::Application(_) => {
             "has an application that cannot be a relying party for login"
         }
     }

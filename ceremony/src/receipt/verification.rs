@@ -18,6 +18,7 @@ use super::Receipt;
 use crate::authenticator_data::Flags;
 use crate::challenge::{MESSAGE_HASH, NAMESPACE, Request};
 use crate::credential::{Credential, UserVerification};
+use crate::relying_party::RelyingParty;
 
 /// What a receipt says, before anybody has judged it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -88,7 +89,7 @@ impl Receipt {
         let envelope = SshSig::signed_data(NAMESPACE, MESSAGE_HASH, self.message.as_bytes())
             .map_err(|_| Unsound::NotASignature)?;
         let (raw, approved) = taken_apart(signature.signature()).ok_or(Unsound::NotASignature)?;
-        let mut signed = credential.public_key.relying_party().hash().to_vec();
+        let mut signed = credential.public_key.relying_party().id_hash().to_vec();
         signed.push(approved.flags.0);
         signed.extend(approved.sign_count.to_be_bytes());
         signed.extend(Sha256::digest(envelope));

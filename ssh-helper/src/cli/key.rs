@@ -168,7 +168,7 @@ pub(crate) enum OnOrOff {
 }
 
 /// The beginning of an id, in small letters.
-fn hexadecimal(text: &str) -> Result<String, String> {
+pub(super) fn hexadecimal(text: &str) -> Result<String, String> {
     if text.is_empty() || !text.chars().all(|c| c.is_ascii_hexdigit()) {
         return Err("an id is written in hexadecimal digits".to_owned());
     }

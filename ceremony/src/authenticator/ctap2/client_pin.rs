@@ -7,7 +7,6 @@ use minicbor::Decoder;
 
 use super::message::{EncodeError, Encoded, Malformed, command, once, read_map, request};
 use crate::authenticator::client_pin::{KeyAgreementKey, PinUvAuthProtocol};
-use crate::relying_party::RelyingPartyId;
 
 /// What a token may be used for (§6.5.5.7, permissions).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +15,8 @@ pub enum Permission {
     MakeCredential,
     /// `ga`: one authenticatorGetAssertion.
     GetAssertion,
+    /// Both: to look silently, and then make.
+    LookAndMakeCredential,
 }
 
 impl Permission {
@@ -23,6 +24,7 @@ impl Permission {
         match self {
             Self::MakeCredential => 0x01,
             Self::GetAssertion => 0x02,
+            Self::LookAndMakeCredential => 0x03,
         }
     }
 }
@@ -53,7 +55,7 @@ pub enum ClientPin<'a> {
         /// What the token is for.
         permission: Permission,
         /// With whom it may be used.
-        relying_party: &'a RelyingPartyId,
+        rp_id: &'a str,
     },
     /// The same for authenticatorConfig (permission `acfg`), which no relying
     /// party has a part in.
@@ -71,7 +73,7 @@ pub enum ClientPin<'a> {
         /// What the token is for.
         permission: Permission,
         /// With whom it may be used.
-        relying_party: &'a RelyingPartyId,
+        rp_id: &'a str,
     },
 }
 
@@ -112,20 +114,20 @@ impl ClientPin<'_> {
                 Self::TokenUsingUv {
                     key_agreement,
                     permission,
-                    relying_party,
+                    rp_id,
                 } => {
                     cose_key(e, key_agreement)?;
-                    permitted(e, *permission, relying_party)
+                    permitted(e, *permission, rp_id)
                 }
                 Self::TokenUsingPin {
                     key_agreement,
                     pin_hash_enc,
                     permission,
-                    relying_party,
+                    rp_id,
                 } => {
                     cose_key(e, key_agreement)?;
                     e.u8(0x06)?.bytes(pin_hash_enc)?;
-                    permitted(e, *permission, relying_party)
+                    permitted(e, *permission, rp_id)
                 }
             }
         })
@@ -143,13 +145,9 @@ fn cose_key(e: &mut Encoded<'_>, key: &KeyAgreementKey) -> Result<(), EncodeErro
     Ok(())
 }
 
-fn permitted(
-    e: &mut Encoded<'_>,
-    permission: Permission,
-    relying_party: &RelyingPartyId,
-) -> Result<(), EncodeError> {
+fn permitted(e: &mut Encoded<'_>, permission: Permission, rp_id: &str) -> Result<(), EncodeError> {
     e.u8(0x09)?.u8(permission.bits())?;
-    e.u8(0x0a)?.str(relying_party.as_str())?;
+    e.u8(0x0a)?.str(rp_id)?;
     Ok(())
 }
 
@@ -243,7 +241,6 @@ mod tests {
 
     #[test]
     fn requests_are_canonical_cbor() {
-        let relying_party = RelyingPartyId::parse("pam://a").unwrap();
         let rp = "0a 67 70616d3a2f2f61";
         let cose = cose();
         for (asked, expected) in [
@@ -260,7 +257,7 @@ mod tests {
                 ClientPin::TokenUsingUv {
                     key_agreement: &KEY,
                     permission: Permission::GetAssertion,
-                    relying_party: &relying_party,
+                    rp_id: "pam://a",
                 },
                 format!("06 a5 01 02 02 06 03 {cose} 09 02 {rp}"),
             ),
@@ -269,7 +266,7 @@ mod tests {
                     key_agreement: &KEY,
                     pin_hash_enc: &[0xaa],
                     permission: Permission::MakeCredential,
-                    relying_party: &relying_party,
+                    rp_id: "pam://a",
                 },
                 format!("06 a6 01 02 02 09 03 {cose} 06 41 aa 09 01 {rp}"),
             ),

@@ -3,10 +3,11 @@
 
 use minicbor::Decoder;
 
-use super::message::{Malformed, Verification, command, descriptor, once, read_map, request};
+use super::message::{
+    Malformed, Verification, command, descriptor, once, read_map, request, request_without_members,
+};
 use crate::assertion::Assertion;
 use crate::credential::CredentialId;
-use crate::relying_party::RelyingPartyId;
 
 /// Whether a person must be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +23,11 @@ pub enum UserPresence {
 #[derive(Clone, Copy, Debug)]
 pub struct GetAssertion<'a> {
     /// 0x01 rpId.
-    pub relying_party: &'a RelyingPartyId,
+    pub rp_id: &'a str,
     /// 0x02 clientDataHash.
     pub client_data_hash: [u8; 32],
-    /// 0x03 allowList.
+    /// 0x03 allowList; where it is empty, any credential that the key keeps
+    /// itself.
     pub allow_list: &'a [&'a CredentialId],
     /// 0x05 options `up`.
     pub user_presence: UserPresence,
@@ -42,10 +44,13 @@ impl GetAssertion<'_> {
             let silent = self.user_presence == UserPresence::Silent;
             let verify = self.verification == Verification::BuiltIn;
             let options = u64::from(silent) + u64::from(verify);
-            e.map(3 + u64::from(options > 0) + self.verification.members())?;
-            e.u8(0x01)?.str(self.relying_party.as_str())?;
+            let named = u64::from(!self.allow_list.is_empty());
+            e.map(2 + named + u64::from(options > 0) + self.verification.members())?;
+            e.u8(0x01)?.str(self.rp_id)?;
             e.u8(0x02)?.bytes(&self.client_data_hash)?;
-            e.u8(0x03)?.array(self.allow_list.len() as u64)?;
+            if !self.allow_list.is_empty() {
+                e.u8(0x03)?.array(self.allow_list.len() as u64)?;
+            }
             for id in self.allow_list {
                 descriptor(e, id.as_bytes())?;
             }
@@ -60,6 +65,12 @@ impl GetAssertion<'_> {
             }
             self.verification.write(e, 0x06)
         })
+    }
+
+    /// The message that asks for the next of several credentials that the key
+    /// keeps (authenticatorGetNextAssertion, §6.3).
+    pub fn next() -> Vec<u8> {
+        request_without_members(command::GET_NEXT_ASSERTION)
     }
 
     /// Reads the response's data.
@@ -80,6 +91,36 @@ impl GetAssertion<'_> {
             authenticator_data: authenticator_data
                 .ok_or(Malformed("an assertion without authenticator data"))?,
             signature: signature.ok_or(Malformed("an assertion without a signature"))?,
+        })
+    }
+}
+
+/// A credential that a key keeps itself, as it answers to a request without an
+/// allowList. What it signs is of no interest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discovered {
+    /// 0x04 user.id.
+    pub user_id: Vec<u8>,
+    /// 0x05 numberOfCredentials: how many there are; one where it is left out.
+    pub number: u64,
+}
+
+impl Discovered {
+    /// Reads the response's data.
+    pub fn parse(data: &[u8]) -> Result<Self, Malformed> {
+        let mut user_id = None;
+        let mut number = None;
+        read_map(data, |key, value| match key {
+            0x04 => once(&mut user_id, id_of_descriptor(value)?),
+            0x05 => {
+                let wrong = |_| Malformed("a number of credentials");
+                once(&mut number, value.u64().map_err(wrong)?)
+            }
+            _ => Ok(false),
+        })?;
+        Ok(Self {
+            user_id: user_id.flatten().unwrap_or_default(),
+            number: number.unwrap_or(1),
         })
     }
 }
@@ -115,7 +156,7 @@ mod tests {
 
     fn request(presence: UserPresence, verification: Verification<'_>) -> Vec<u8> {
         GetAssertion {
-            relying_party: &RelyingPartyId::parse("pam://a").unwrap(),
+            rp_id: "pam://a",
             client_data_hash: [0x11; 32],
             allow_list: &[
                 &CredentialId::new(&[0xaa]).unwrap(),

@@ -3,6 +3,7 @@
 
 use minicbor::Decoder;
 
+use super::make_credential::CredentialProtection;
 use super::message::{
     LARGEST_UNASKED, Malformed, command, once, read_map, request_without_members,
 };
@@ -16,6 +17,8 @@ use crate::public_key::Algorithm;
 pub struct Info {
     /// 0x01 versions.
     pub versions: Versions,
+    /// 0x02 extensions: whether `credProtect` is among them.
+    pub cred_protect: bool,
     /// 0x03 aaguid.
     pub aaguid: Aaguid,
     /// 0x04 options.
@@ -76,6 +79,7 @@ impl Info {
     /// Reads the response's data.
     pub fn parse(data: &[u8]) -> Result<Self, Malformed> {
         let mut versions = None;
+        let mut cred_protect = None;
         let mut aaguid = None;
         let mut options = None;
         let mut max_msg_size = None;
@@ -86,6 +90,7 @@ impl Info {
         let mut min_pin_length = None;
         read_map(data, |key, value| match key {
             0x01 => once(&mut versions, read_versions(value)?),
+            0x02 => once(&mut cred_protect, read_extensions(value)?),
             0x03 => once(&mut aaguid, read_aaguid(value)?),
             0x04 => once(&mut options, read_options(value)?),
             0x05 => once(&mut max_msg_size, size(value)?),
@@ -102,6 +107,7 @@ impl Info {
         let options = options.unwrap_or_default();
         Ok(Self {
             versions: versions.ok_or(Malformed("getInfo without versions"))?,
+            cred_protect: cred_protect.unwrap_or(false),
             aaguid: aaguid.ok_or(Malformed("getInfo without an AAGUID"))?,
             max_msg_size: max_msg_size.unwrap_or(LARGEST_UNASKED),
             // CTAP 2.0 leaves the list out where protocol one is all there is.
@@ -135,6 +141,16 @@ fn read_versions(value: &mut Decoder<'_>) -> Result<Versions, Malformed> {
             version.starts_with("FIDO_2_") && !matches!(version, "FIDO_2_0" | "FIDO_2_1_PRE");
     }
     Ok(versions)
+}
+
+/// Whether `credProtect` is among them.
+fn read_extensions(value: &mut Decoder<'_>) -> Result<bool, Malformed> {
+    const WRONG: Malformed = Malformed("getInfo extensions");
+    let mut cred_protect = false;
+    for _ in 0..value.array().ok().flatten().ok_or(WRONG)? {
+        cred_protect |= value.str().map_err(|_| WRONG)? == CredentialProtection::NAME;
+    }
+    Ok(cred_protect)
 }
 
 fn read_aaguid(value: &mut Decoder<'_>) -> Result<Aaguid, Malformed> {

@@ -4,7 +4,6 @@
 use super::message::{Malformed, Verification, command, descriptor, once, read_map, request};
 use crate::credential::CredentialId;
 use crate::public_key::Algorithm;
-use crate::relying_party::RelyingPartyId;
 
 /// A request for a new credential, with a touch.
 #[derive(Clone, Copy, Debug)]
@@ -12,16 +11,17 @@ pub struct MakeCredential<'a> {
     /// 0x01 clientDataHash.
     pub client_data_hash: [u8; 32],
     /// 0x02 rp.
-    pub relying_party: &'a RelyingPartyId,
+    pub rp_id: &'a str,
     /// 0x03 user.name, for keys with a display.
     pub user_name: &'a str,
-    /// 0x03 user.id: 1 to 64 random bytes that say nothing about the person
-    /// (WebAuthn §14.6.1).
-    pub user_id: [u8; 32],
+    /// 0x03 user.id: 1 to 64 bytes.
+    pub user_id: &'a [u8],
     /// 0x04 pubKeyCredParams.
     pub algorithm: Algorithm,
     /// 0x05 excludeList.
     pub exclude_list: &'a [&'a CredentialId],
+    /// 0x06 extensions `credProtect`.
+    pub protection: Option<CredentialProtection>,
     /// 0x07 options `rk`: the key keeps the credential itself.
     pub discoverable: bool,
     /// 0x07 options `uv`, or 0x08 pinUvAuthParam and 0x09 pinUvAuthProtocol.
@@ -34,14 +34,17 @@ impl MakeCredential<'_> {
         request(command::MAKE_CREDENTIAL, |e| {
             let with_uv = self.verification == Verification::BuiltIn;
             let options = u64::from(self.discoverable) + u64::from(with_uv);
-            let members = 4 + u64::from(!self.exclude_list.is_empty()) + u64::from(options > 0);
+            let members = 4
+                + u64::from(!self.exclude_list.is_empty())
+                + u64::from(self.protection.is_some())
+                + u64::from(options > 0);
             e.map(members + self.verification.members())?;
             e.u8(0x01)?.bytes(&self.client_data_hash)?;
             e.u8(0x02)?.map(2)?;
-            e.str("id")?.str(self.relying_party.as_str())?;
-            e.str("name")?.str(self.relying_party.as_str())?;
+            e.str("id")?.str(self.rp_id)?;
+            e.str("name")?.str(self.rp_id)?;
             e.u8(0x03)?.map(3)?;
-            e.str("id")?.bytes(&self.user_id)?;
+            e.str("id")?.bytes(self.user_id)?;
             e.str("name")?.str(self.user_name)?;
             e.str("displayName")?.str(self.user_name)?;
             e.u8(0x04)?.array(1)?.map(2)?;
@@ -52,6 +55,10 @@ impl MakeCredential<'_> {
                 for id in self.exclude_list {
                     descriptor(e, id.as_bytes())?;
                 }
+            }
+            if let Some(protection) = self.protection {
+                e.u8(0x06)?.map(1)?;
+                e.str(CredentialProtection::NAME)?.u8(protection.level())?;
             }
             if options > 0 {
                 e.u8(0x07)?.map(options)?;
@@ -64,6 +71,30 @@ impl MakeCredential<'_> {
             }
             self.verification.write(e, 0x08)
         })
+    }
+}
+
+/// Who may use a credential (CTAP 2.1 §12.1, credProtect), beyond anybody who
+/// touches its authenticator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CredentialProtection {
+    /// `userVerificationOptionalWithCredentialIDList`: who has its id, or is
+    /// verified.
+    VerificationOrId,
+    /// `userVerificationRequired`: who is verified.
+    Verification,
+}
+
+impl CredentialProtection {
+    /// The extension's name.
+    pub const NAME: &'static str = "credProtect";
+
+    /// Its value.
+    pub fn level(self) -> u8 {
+        match self {
+            Self::VerificationOrId => 2,
+            Self::Verification => 3,
+        }
     }
 }
 
@@ -117,16 +148,16 @@ mod tests {
 
     #[test]
     fn a_request_is_canonical_cbor() {
-        let relying_party = RelyingPartyId::parse("pam://a").unwrap();
         let id = CredentialId::new(&[0xaa]).unwrap();
         let mut request = MakeCredential {
             client_data_hash: [0x11; 32],
-            relying_party: &relying_party,
+            rp_id: "pam://a",
             user_name: "al",
-            user_id: [0x22; 32],
+            user_id: &[0x22; 32],
             algorithm: Algorithm::EdDsa,
             exclude_list: &[],
             discoverable: false,
+            protection: None,
             verification: Verification::None,
         };
         let common = format!(
@@ -161,6 +192,19 @@ mod tests {
             request.request().unwrap(),
             bytes(&format!("01 a7 {common} 07 a1 62726b f5 08 42 cccc 09 01"))
         );
+        request.verification = Verification::None;
+        for (protection, level) in [
+            (CredentialProtection::VerificationOrId, "02"),
+            (CredentialProtection::Verification, "03"),
+        ] {
+            request.protection = Some(protection);
+            assert_eq!(
+                request.request().unwrap(),
+                bytes(&format!(
+                    "01 a6 {common} 06 a1 6b6372656450726f74656374 {level} 07 a1 62726b f5"
+                ))
+            );
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub(super) mod command {
     pub(in super::super) const GET_INFO: u8 = 0x04;
     pub(in super::super) const CLIENT_PIN: u8 = 0x06;
     pub(in super::super) const RESET: u8 = 0x07;
+    pub(in super::super) const GET_NEXT_ASSERTION: u8 = 0x08;
     pub(in super::super) const SELECTION: u8 = 0x0b;
     pub(in super::super) const CONFIG: u8 = 0x0d;
 }

@@ -1,0 +1,135 @@
+//! `passkey ssh enroll`.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+
+use ceremony::ssh_application::SshApplication;
+use clap::{Args, ValueEnum};
+
+use super::Encryption;
+
+/// Make an SSH key that a security key holds (`ssh-keygen -t ecdsa-sk`).
+///
+/// Writes a private-key file, which is of use only beside the security key, and
+/// the public key. Nothing is written over unless told so, and what cannot be
+/// written is found out before anybody is asked for a touch.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Enroll {
+    /// The private-key file; its public key goes to FILE.pub. Where left out,
+    /// `~/.ssh/id_ecdsa_sk` or `~/.ssh/id_ed25519_sk`.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// The kind of key.
+    #[arg(short = 't', long = "type", value_enum, default_value_t = KeyType::EcdsaSk)]
+    pub(crate) key_type: KeyType,
+
+    /// A note at the end of the public key; USER@HOST where left out.
+    #[arg(short = 'C', long, value_parser = comment)]
+    pub(crate) comment: Option<String>,
+
+    /// What the key is for: text that begins with `ssh:`. Keys on one security
+    /// key that are for different things are told apart by it.
+    #[arg(long, value_name = "ssh:TEXT", default_value = SshApplication::DEFAULT,
+          value_parser = SshApplication::parse)]
+    pub(crate) application: SshApplication,
+
+    /// Have the security key keep the key itself, in one of its few slots:
+    /// `passkey ssh import` or `ssh-keygen -K` get it back from there on any
+    /// machine. Asks for the PIN.
+    #[arg(long)]
+    pub(crate) resident: bool,
+
+    /// Whose the resident key is, to tell several of one application apart.
+    #[arg(long, requires = "resident", value_parser = user)]
+    pub(crate) user: Option<String>,
+
+    /// Replace the resident key of the same application and user, which is
+    /// then lost.
+    #[arg(long, requires = "resident")]
+    pub(crate) replace: bool,
+
+    /// Ask for the PIN or fingerprint at every login, too.
+    #[arg(long)]
+    pub(crate) verify_required: bool,
+
+    /// Sign without a touch, for scripts. Servers refuse such signatures unless
+    /// the line in authorized_keys allows them.
+    #[arg(long)]
+    pub(crate) no_touch_required: bool,
+
+    /// Sign the bytes of this file when the key vouches for itself, where a
+    /// server wants to see that the key was made for it (1 to 65536 bytes;
+    /// random ones where left out).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) challenge: Option<PathBuf>,
+
+    /// Write what vouches for the key to this file, for
+    /// `passkey ssh verify-attestation`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) attestation: Option<PathBuf>,
+
+    /// Also note the key in this backup file, from which `passkey ssh recover`
+    /// makes the private-key file anew.
+    #[arg(long, value_name = "FILE", conflicts_with = "resident")]
+    pub(crate) backup: Option<PathBuf>,
+
+    /// Make a spare for this private key, on another security key: for the same
+    /// application and with the same demands. Both public keys are printed, to
+    /// be installed together.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["application", "verify_required", "no_touch_required"])]
+    pub(crate) spare_of: Option<PathBuf>,
+
+    /// Then enrol the same security key for logins on this machine
+    /// (`sudo passkey enroll`). These are two keys of their own: nothing that
+    /// opens one opens the other.
+    #[arg(long)]
+    pub(crate) also_login: bool,
+
+    /// Write over files that are there.
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// How the private-key file is encrypted.
+    #[command(flatten)]
+    pub(crate) encryption: Encryption,
+
+    /// How long to wait for a security key and for each touch.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30,
+          value_parser = clap::value_parser!(u16).range(1..=300))]
+    pub(crate) timeout: u16,
+}
+
+/// The kinds of keys, by ssh-keygen's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyType {
+    /// ECDSA over P-256; every FIDO2 key has it.
+    EcdsaSk,
+    /// Ed25519, on newer keys.
+    Ed25519Sk,
+}
+
+/// The longest comment, in bytes.
+const LONGEST_COMMENT: usize = 1024;
+
+/// One line of text.
+fn comment(text: &str) -> Result<String, String> {
+    if text.len() > LONGEST_COMMENT {
+        return Err(format!("a comment has at most {LONGEST_COMMENT} bytes"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("a comment is one line, without control characters".to_owned());
+    }
+    Ok(text.trim().to_owned())
+}
+
+/// What fits into the 32 bytes that ssh-keygen keeps for it, and its end.
+fn user(text: &str) -> Result<String, String> {
+    if !(1..=31).contains(&text.len()) {
+        return Err("a user has 1 to 31 bytes".to_owned());
+    }
+    if text.chars().any(char::is_control) {
+        return Err("a user has no control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,58 @@
+//! What looks after the SSH keys that a security key keeps itself.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Encryption;
+use crate::cli::key::hexadecimal;
+
+/// Write the files of the SSH keys that a security key keeps itself
+/// (`ssh-keygen -K`).
+///
+/// Each is called after its kind, application and user: `id_ecdsa_sk_rk`,
+/// `id_ecdsa_sk_rk_work_alice`. What cannot be written is named, and the others
+/// are written. Asks for the PIN.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Import {
+    /// Where to; `~/.ssh` where left out.
+    pub(crate) directory: Option<PathBuf>,
+
+    /// Only the key whose id begins so, as `passkey ssh list` shows it.
+    #[arg(long, value_name = "ID", value_parser = hexadecimal)]
+    pub(crate) only: Option<String>,
+
+    /// Write over files that are there.
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// How the private-key files are encrypted, all with one passphrase.
+    #[command(flatten)]
+    pub(crate) encryption: Encryption,
+}
+
+/// Remove an SSH key that a security key keeps itself. Asks for the PIN, and for
+/// the word "remove" once it is clear what is lost.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Remove {
+    /// The key's id in hexadecimal, or the beginning of it that no other has.
+    #[arg(value_parser = hexadecimal)]
+    pub(crate) id: String,
+}
+
+/// Call an SSH key that a security key keeps itself something else. Asks for the
+/// PIN.
+///
+/// Only the name is changed that lists show: what ssh-keygen calls "user" is
+/// part of the key, and stays.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Rename {
+    /// The key's id in hexadecimal, or the beginning of it that no other has.
+    #[arg(value_parser = hexadecimal)]
+    pub(crate) id: String,
+
+    /// The new name, 1 to 64 characters.
+    #[arg(value_parser = ceremony::credential::CredentialName::parse)]
+    pub(crate) name: ceremony::credential::CredentialName,
+}
