@@ -1,6 +1,11 @@
 //! `passkey ssh`: makes and looks after SSH keys that a security key holds.
 #![forbid(unsafe_code)]
 
+mod directory;
+mod key_file;
+mod new_file;
+mod passphrase;
+
 use crate::cli::ssh::{Ssh, SshCommand};
 use crate::failure::Failure;
 use crate::screen::Screen;
