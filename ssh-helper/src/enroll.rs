@@ -64,8 +64,15 @@ fn enroll_one(
     let proof = enrolment.proving().ask(screen)?;
     let registering = enrolment.registering();
     let key = Choosing {
-        registering: &registering,
+        to_make: &registering,
+        asked: match root {
+            Root::OnBehalf(_) => true,
+            // A script of root's, which can write the file without us.
+            Root::Directly => terminal::somebody_is_there(),
+        },
         has_it: proof.key().or(first).cloned(),
+        timeout: enrolment.timeout,
+        again: &enrolment.again,
     }
     .ask(screen)?;
     let new = registering.ask(&key, screen)?;

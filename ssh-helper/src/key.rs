@@ -22,6 +22,9 @@ mod touching;
 mod typed_pin;
 mod worker;
 
+pub(crate) use chosen::plugged_in_at;
+pub(crate) use done::Which;
+
 use crate::cli::key::{Key, KeyCommand};
 use crate::failure::Failure;
 use crate::screen::Screen;

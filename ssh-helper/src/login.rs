@@ -102,7 +102,7 @@ impl<'a> Login<'a> {
 
     fn command(&self) -> &'static str {
         match self.purpose {
-            Purpose::Vouch(_) | Purpose::Enroll(_) | Purpose::FirstLogin => "passkey enroll",
+            Purpose::Vouch(_) | Purpose::Make(_) | Purpose::FirstLogin => "passkey enroll",
             Purpose::Test(_) => "passkey test",
         }
     }
@@ -153,7 +153,7 @@ impl<'a> Login<'a> {
                 format!("this process may not open {key}"),
                 match self.purpose {
                     Purpose::Test(_) => format!("run: sudo {again}"),
-                    Purpose::Vouch(_) | Purpose::Enroll(_) | Purpose::FirstLogin => {
+                    Purpose::Vouch(_) | Purpose::Make(_) | Purpose::FirstLogin => {
                         format!("run it as root, outside any sandbox: {again}")
                     }
                 },
@@ -239,7 +239,7 @@ impl<'a> Login<'a> {
                  root) needs none: passkey enroll --user {}",
                 key_name::quoted_if_need_be(name.as_str())
             ),
-            Purpose::Enroll(_) | Purpose::FirstLogin | Purpose::Test(_) => String::new(),
+            Purpose::Make(_) | Purpose::FirstLogin | Purpose::Test(_) => String::new(),
         }
     }
 

@@ -24,6 +24,7 @@ mod machine;
 mod person_behind;
 mod proof;
 mod receipt;
+mod refused;
 mod registering;
 mod remove;
 mod rename;

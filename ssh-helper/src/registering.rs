@@ -21,8 +21,10 @@ use crate::cli::{self, AlgorithmWord};
 use crate::failure::Failure;
 use crate::login::{about_verification, not_typed};
 use crate::machine::{self, CONFIG};
+use crate::refused;
 use crate::screen::Screen;
 use crate::touch::{Prompt, Purpose};
+use crate::which_key::ToMake;
 use crate::whose_account::Root;
 
 /// A credential to make.
@@ -85,22 +87,10 @@ impl Registering<'_> {
             claims: claims.as_ref(),
             interruption: interruption.as_ref(),
         };
-        let mut prompt = Prompt::new(screen, Purpose::Enroll(&self.account.name));
+        let what_for = format!("to enrol it for {}", self.account.name);
+        let mut prompt = Prompt::new(screen, Purpose::Make(&what_for));
         registration::register(&wanted, &course, &mut prompt)
             .map_err(|refused| self.failure(&refused, key))
-    }
-
-    /// Why a key that says this of itself need not be asked at all.
-    pub(crate) fn unfit(&self, said: Result<&Info, Mute>) -> Option<Refused> {
-        let required = self.wanted.user_verification() == UserVerification::Required;
-        match said {
-            Err(Mute::OnlyU2f) => Some(Refused::OnlyU2f),
-            Ok(info) if required && !info.options.client_pin && !info.options.uv => {
-                Some(Refused::CannotVerify(CannotVerify::NothingSetUp))
-            }
-            // One that says nothing now may still make a credential.
-            Err(Mute::Silent) | Ok(_) => None,
-        }
     }
 
     /// What to type to have it otherwise.
@@ -110,44 +100,16 @@ impl Registering<'_> {
     }
 
     /// The pair of sentences for a refusal.
-    pub(crate) fn failure(&self, refused: &Refused, key: &dyn Display) -> Failure {
+    fn failure(&self, refused: &Refused, key: &dyn Display) -> Failure {
         let command = self.again;
-        let again = format!("run again: {command}");
         let (happened, what_to_do) = match refused {
-            Refused::Gone => (
-                format!("{key} was unplugged"),
-                format!("plug it in and {again}"),
-            ),
             Refused::NoAccess => (
                 format!("this process may not open {key}"),
                 format!("run it as root, outside any sandbox: {command}"),
             ),
-            Refused::TimedOut => (
-                format!("nobody touched {key} in time"),
-                format!("touch it while it blinks; {again}"),
-            ),
-            Refused::Denied => (
-                format!("the request was denied on {key}"),
-                format!("if that was a mistake, {again}"),
-            ),
             Refused::AlreadyEnrolled => (
                 format!("{key} is enrolled for {} already", self.account.name),
                 "see its name with `passkey list`; to enrol another, plug that one in".to_owned(),
-            ),
-            Refused::Full => (
-                format!("{key} has no room for another credential"),
-                "remove one that you no longer need, by `passkey key credentials list` and `remove`, \
-                 or take another key".to_owned(),
-            ),
-            // Of credentials whose user id was random, and which nobody asked to be
-            // guarded.
-            Refused::Taken | Refused::PerhapsTaken | Refused::CannotProtect => (
-                format!("{key} failed: {refused}"),
-                format!("unplug it, plug it in and {again}"),
-            ),
-            Refused::OnlyU2f => (
-                format!("{key} speaks only U2F, not FIDO2"),
-                "take a key that says FIDO2 on its box".to_owned(),
             ),
             Refused::UnsupportedAlgorithm => (
                 format!("{key} cannot make a credential of that algorithm"),
@@ -161,36 +123,9 @@ impl Registering<'_> {
                     })
                 ),
             ),
-            Refused::NotAnswering => (
-                format!("{key} did not answer in time"),
-                format!("unplug it, plug it in and {again}"),
-            ),
-            Refused::Busy => (
-                format!("{key} served another program all the time"),
-                format!("end that program, and {again}"),
-            ),
-            Refused::Interrupted => (
-                "it was interrupted".to_owned(),
-                format!("nothing was written; {again}"),
-            ),
             Refused::CannotVerify(CannotVerify::NoPin(NoPin::NotGiven)) => not_typed(key, command),
             Refused::CannotVerify(why) => self.cannot_verify(key, why),
-            Refused::NotVerified => (
-                format!("{key} made a credential without checking a PIN or fingerprint"),
-                "take another key: this one does not do what it is asked".to_owned(),
-            ),
-            Refused::Invalid(refusal) => (
-                format!("what {key} made is not accepted: {refusal}"),
-                "take another key; an honest one does not answer like that".to_owned(),
-            ),
-            Refused::Faulty(why) => (
-                format!("{key} failed: {why}"),
-                format!("unplug it, plug it in and {again}"),
-            ),
-            Refused::NoRandomness => (
-                refused.to_string(),
-                format!("wait until the machine has booted, and {again}"),
-            ),
+            other => refused::sentences(other, key, command),
         };
         Failure::new(happened, what_to_do)
     }
@@ -211,6 +146,29 @@ impl Registering<'_> {
             );
         }
         (happened, what_to_do)
+    }
+}
+
+impl ToMake for Registering<'_> {
+    fn wanted(&self) -> &'static str {
+        "key to enrol"
+    }
+
+    fn question(&self, key: &FoundKey) -> String {
+        format!("Enrol {key} for {}?", self.account.name)
+    }
+
+    fn question_of_several(&self) -> String {
+        format!("Which one is to be enrolled for {}?", self.account.name)
+    }
+
+    fn done(&self) -> &'static str {
+        "enrolled"
+    }
+
+    fn unfit(&self, key: &FoundKey, said: Result<&Info, Mute>) -> Option<Failure> {
+        refused::before_it_is_asked(said, self.wanted.user_verification())
+            .map(|refused| self.failure(&refused, key))
     }
 }
 

@@ -1,20 +1,26 @@
 //! `passkey ssh`: makes and looks after SSH keys that a security key holds.
 #![forbid(unsafe_code)]
 
+mod also_login;
 mod directory;
+mod enroll;
 mod key_file;
+mod making;
 mod new_file;
 mod passphrase;
+mod places;
+mod plan;
 
 use crate::cli::ssh::{Ssh, SshCommand};
 use crate::failure::Failure;
 use crate::screen::Screen;
 
 /// Does what was asked.
-pub(crate) fn ssh(wanted: &Ssh, _screen: &mut Screen) -> Result<(), Failure> {
+pub(crate) fn ssh(wanted: &Ssh, screen: &mut Screen) -> Result<(), Failure> {
+    let node = wanted.node.as_deref();
     match &wanted.command {
-        SshCommand::Enroll(_)
-        | SshCommand::List
+        SshCommand::Enroll(wanted) => enroll::enroll(wanted, node, screen),
+        SshCommand::List
         | SshCommand::Import(_)
         | SshCommand::Remove(_)
         | SshCommand::Rename(_)

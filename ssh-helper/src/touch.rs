@@ -17,8 +17,8 @@ use crate::terminal::{self, Echo};
 pub(crate) enum Purpose<'a> {
     /// A key the account has vouches for a new one.
     Vouch(&'a UserName),
-    /// The key makes a credential.
-    Enroll(&'a UserName),
+    /// The key makes a credential: "to enrol it for alice".
+    Make(&'a str),
     /// The key that was just touched shows that its credential works.
     FirstLogin,
     /// `passkey test`.
@@ -78,7 +78,7 @@ impl Interaction for Prompt<'_> {
         if question.wrong_before {
             self.screen.say("That PIN was wrong.");
         }
-        let named_before = matches!(self.purpose, Purpose::Enroll(_) | Purpose::FirstLogin);
+        let named_before = matches!(self.purpose, Purpose::Make(_) | Purpose::FirstLogin);
         if question.proven.is_none() && !named_before {
             self.screen.say(&format!(
                 "Careful: {key} wants its PIN before it shows whose it is."
@@ -117,7 +117,7 @@ enum Line {
 
 impl Prompt<'_> {
     fn line(&self, notice: &Notice<'_>) -> Option<Line> {
-        use Purpose::{Enroll, FirstLogin, Test, Vouch};
+        use Purpose::{FirstLogin, Make, Test, Vouch};
         let line = match (notice, self.purpose) {
             (
                 Notice::Waiting {
@@ -144,7 +144,7 @@ impl Prompt<'_> {
             (Notice::Dropped { key, why }, Test(_)) => format!("Not {key}: {why}."),
             // The key that is to be enrolled cannot vouch, which is no news; and
             // where there is only one key, its failure is the command's.
-            (Notice::Dropped { .. }, Vouch(_) | Enroll(_) | FirstLogin) => return None,
+            (Notice::Dropped { .. }, Vouch(_) | Make(_) | FirstLogin) => return None,
             (Notice::Unclaimed { key, why }, _) => {
                 format!("{key} is not kept to one request at a time: {why}.")
             }
@@ -161,7 +161,7 @@ fn plug_in(purpose: Purpose<'_>) -> String {
         }
         Purpose::Test(name) => format!("Plug in a key of {name}"),
         // A race with one key asks for it only when it has been pulled out.
-        Purpose::Enroll(_) | Purpose::FirstLogin => {
+        Purpose::Make(_) | Purpose::FirstLogin => {
             "The key was unplugged; plug it in again".to_owned()
         }
     }
@@ -171,7 +171,7 @@ fn plug_in(purpose: Purpose<'_>) -> String {
 fn waiting(key: &FoundKey, gesture: Gesture, purpose: Purpose<'_>) -> String {
     let what_for = match purpose {
         Purpose::Vouch(name) => format!("to let {name} have another key"),
-        Purpose::Enroll(name) => format!("to enrol it for {name}"),
+        Purpose::Make(what_for) => what_for.to_owned(),
         Purpose::Test(name) => format!("for a test login as {name}"),
         Purpose::FirstLogin => match gesture {
             Gesture::Touch => return "Touch it once more: a test login".to_owned(),

@@ -1,4 +1,4 @@
-//! Which key is to be enrolled: one the person has named and confirmed.
+//! Which key is meant to make something: one the person has named and confirmed.
 //!
 //! Nobody can tell two keys apart by their device nodes alone, and a hidden
 //! stick that touches itself must not become somebody's key; so every key that
@@ -17,29 +17,46 @@ use ceremony::authenticator::introduction::{Mute, introduction};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::failure::Failure;
-use crate::registering::Registering;
 use crate::screen::Screen;
-use crate::terminal::{self, answer, is_yes};
-use crate::whose_account::Root;
+use crate::terminal::{answer, is_yes};
 
-/// A key to enrol, not yet chosen.
+/// What a key is to be chosen for, in the words of who asks.
+pub(crate) trait ToMake {
+    /// What is wanted: a "key to enrol".
+    fn wanted(&self) -> &'static str;
+
+    /// The question about the only key plugged in: "Enrol it for alice?".
+    fn question(&self, key: &FoundKey) -> String;
+
+    /// The question about several: "Which one is to be enrolled for alice?".
+    fn question_of_several(&self) -> String;
+
+    /// What becomes of it: "enrolled".
+    fn done(&self) -> &'static str;
+
+    /// Why a key that says this of itself need not be asked at all.
+    fn unfit(&self, key: &FoundKey, said: Result<&Info, Mute>) -> Option<Failure>;
+}
+
+/// A key, not yet chosen.
 pub(crate) struct Choosing<'a> {
-    /// What it is to make, for whom.
-    pub(crate) registering: &'a Registering<'a>,
-    /// A key that the account has, as we know by now, and is not the one.
+    /// What it is to make.
+    pub(crate) to_make: &'a dyn ToMake,
+    /// Whether a person is asked.
+    pub(crate) asked: bool,
+    /// A key that has been used already, as we know by now, and is not the one.
     pub(crate) has_it: Option<FoundKey>,
+    /// How long the person has to plug it in.
+    pub(crate) timeout: Duration,
+    /// What to type to begin again.
+    pub(crate) again: &'a str,
 }
 
 impl Choosing<'_> {
     /// Waits for it, and asks whether it is the one, or which.
     pub(crate) fn ask(mut self, screen: &mut Screen) -> Result<FoundKey, Failure> {
         let keys = self.wait_for_one(screen)?;
-        let asked = match self.registering.root {
-            Root::OnBehalf(_) => true,
-            // A script of root's, which can write the file without us.
-            Root::Directly => terminal::somebody_is_there(),
-        };
-        match (keys.as_slice(), asked) {
+        match (keys.as_slice(), self.asked) {
             ([only], false) => Ok(only.clone()),
             (several, false) => Err(self.several(several)),
             ([only], true) => {
@@ -62,11 +79,12 @@ impl Choosing<'_> {
     fn wait_for_one(&mut self, screen: &mut Screen) -> Result<Vec<FoundKey>, Failure> {
         // Before the first look, or a key that comes between the two is missed.
         let watch = Watch::new().map_err(|problem| self.cannot_wait(problem))?;
-        let deadline = Instant::now() + self.registering.timeout;
+        let deadline = Instant::now() + self.timeout;
+        let wanted = self.to_make.wanted();
         let waits = if self.has_it.is_some() {
-            "Plug in the key to enrol; the one that is enrolled may stay"
+            format!("Plug in the {wanted}; the one that is enrolled may stay")
         } else {
-            "Plug in the key to enrol"
+            format!("Plug in the {wanted}")
         };
         loop {
             let keys = choose(&hidraw::find(), &mut self.has_it);
@@ -76,15 +94,15 @@ impl Choosing<'_> {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Failure::new(
-                    "no security key to enrol was plugged in",
+                    format!("no security {wanted} was plugged in"),
                     format!(
                         "plug it in and run again: {} \
                          (a key that is there but not seen: check `ls /sys/class/hidraw`)",
-                        self.registering.again
+                        self.again
                     ),
                 ));
             }
-            screen.count_down(waits, left);
+            screen.count_down(&waits, left);
             pause(&watch, left.min(Duration::from_secs(1)))
                 .map_err(|problem| self.cannot_wait(problem))?;
         }
@@ -92,25 +110,25 @@ impl Choosing<'_> {
 
     /// Asks whether `key` is the one that is meant.
     fn confirm(&self, key: &FoundKey, screen: &mut Screen) -> Result<(), Failure> {
-        let question = format!("Enrol {key} for {}? [y/N] ", self.registering.account.name);
+        let question = format!("{} [y/N] ", self.to_make.question(key));
         let answer = answer(&question, screen);
         if answer.is_some_and(|line| is_yes(&line)) {
             return Ok(());
         }
         Err(Failure::new(
-            format!("{key} was not enrolled, since nobody said yes to it"),
             format!(
-                "unplug what is not yours and run again: {}",
-                self.registering.again
+                "{key} was not {}, since nobody said yes to it",
+                self.to_make.done()
             ),
+            format!("unplug what is not yours and run again: {}", self.again),
         ))
     }
 
     /// Before anybody says yes to it.
     fn refuse_the_unfit(&self, key: &Introduced) -> Result<(), Failure> {
         let said = key.said.as_ref().map_err(|mute| *mute);
-        match self.registering.unfit(said) {
-            Some(refused) => Err(self.registering.failure(&refused, &key.key)),
+        match self.to_make.unfit(&key.key, said) {
+            Some(failure) => Err(failure),
             None => Ok(()),
         }
     }
@@ -123,8 +141,8 @@ impl Choosing<'_> {
             screen.say(&format!("  {number}  {key}"));
         }
         let question = format!(
-            "Which one is to be enrolled for {}? [1-{}, nothing for none] ",
-            self.registering.account.name,
+            "{} [1-{}, nothing for none] ",
+            self.to_make.question_of_several(),
             keys.len()
         );
         let chosen = answer(&question, screen)
@@ -132,11 +150,11 @@ impl Choosing<'_> {
             .and_then(|number| keys.get(number.checked_sub(1)?));
         let chosen = chosen.ok_or_else(|| {
             Failure::new(
-                "no key was enrolled, since nobody said which",
                 format!(
-                    "unplug what is not yours and run again: {}",
-                    self.registering.again
+                    "no key was {}, since nobody said which",
+                    self.to_make.done()
                 ),
+                format!("unplug what is not yours and run again: {}", self.again),
             )
         })?;
         self.refuse_the_unfit(chosen)?;
@@ -158,8 +176,9 @@ impl Choosing<'_> {
         Failure::new(
             format!("several keys could be meant: {}", list.join(", ")),
             format!(
-                "leave only the one to enrol plugged in and run again: {}",
-                self.registering.again
+                "leave only the {} plugged in and run again: {}",
+                self.to_make.wanted(),
+                self.again
             ),
         )
     }
@@ -167,10 +186,7 @@ impl Choosing<'_> {
     fn cannot_wait(&self, problem: nix::Error) -> Failure {
         Failure::new(
             format!("/dev cannot be watched for a key: {}", problem.desc()),
-            format!(
-                "plug the key in first and run again: {}",
-                self.registering.again
-            ),
+            format!("plug the key in first and run again: {}", self.again),
         )
     }
 }

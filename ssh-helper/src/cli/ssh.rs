@@ -63,14 +63,22 @@ pub(crate) struct Encryption {
     pub(crate) passphrase_file: Option<PathBuf>,
 
     /// How much work each guess at the passphrase takes (bcrypt rounds).
-    #[arg(short = 'a', long, default_value_t = 16,
+    #[arg(short = 'a', long, default_value_t = Self::ROUNDS,
           value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) rounds: u32,
 
     /// The cipher.
-    #[arg(short = 'Z', long, default_value = "aes256-ctr", value_name = "NAME",
+    #[arg(short = 'Z', long, default_value = Self::CIPHER, value_name = "NAME",
           value_parser = cipher)]
     pub(crate) cipher: ssh_key::Cipher,
+}
+
+impl Encryption {
+    /// As many as ssh-keygen takes.
+    const ROUNDS: u32 = 16;
+
+    /// The same one as ssh-keygen takes.
+    const CIPHER: &str = "aes256-ctr";
 }
 
 /// The ciphers that OpenSSH reads in a private-key file, but for the broken one.

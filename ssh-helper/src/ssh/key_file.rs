@@ -23,6 +23,8 @@ use zeroize::Zeroizing;
 
 use super::passphrase::Passphrase;
 use crate::cli::ssh::Encryption;
+use crate::failure::Failure;
+use crate::key_name::quoted_if_need_be;
 
 /// The largest private-key file, in bytes; OpenSSH reads no larger one.
 pub(crate) const LARGEST: u64 = 1024 * 1024;
@@ -304,6 +306,33 @@ impl<E> From<Unusable> for CannotRead<E> {
     fn from(problem: Unusable) -> Self {
         Self::Unusable(problem)
     }
+}
+
+/// The pair of sentences for a file that is of no use.
+pub(crate) fn failure(path: &Path, problem: CannotRead<Failure>) -> Failure {
+    let path = quoted_if_need_be(&path.display().to_string());
+    let why = match problem {
+        CannotRead::NoPassphrase(failure) => return failure,
+        CannotRead::Unusable(why) => why,
+    };
+    let what_to_do = match &why {
+        Unusable::NotRead(_) => "name a private-key file that you may read",
+        Unusable::NoFile | Unusable::TooLarge | Unusable::NotAKey => {
+            "name a private-key file, such as ~/.ssh/id_ecdsa_sk"
+        }
+        Unusable::PublicKey => "name the file beside it, without .pub",
+        Unusable::NotOfASecurityKey(_) => {
+            "there is nothing about it to look after here; make one that a security key holds: \
+             passkey ssh enroll"
+        }
+        Unusable::Damaged(_) => {
+            "get it back: from a backup by `passkey ssh recover`, or, if it is resident, by \
+             `passkey ssh import`"
+        }
+        Unusable::TooManyRounds(_) => "give it fewer with: ssh-keygen -p -a 16 -f FILE",
+        Unusable::WrongPassphrase => "type the right one; run the command again",
+    };
+    Failure::new(format!("{path} is of no use: {why}"), what_to_do)
 }
 
 /// A key could not be written as text, which no key that was checked does.

@@ -22,7 +22,7 @@ use nix::fcntl::{
 };
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
-use nix::unistd::{LinkatFlags, UnlinkatFlags, fsync, linkat, unlinkat};
+use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat};
 
 use crate::failure::Failure;
 use crate::key_name::quoted_if_need_be;

@@ -3,10 +3,12 @@
 
 use std::path::PathBuf;
 
+use ceremony::public_key::Algorithm;
 use ceremony::ssh_application::SshApplication;
 use clap::{Args, ValueEnum};
 
 use super::Encryption;
+use crate::key_name::{quoted, quoted_if_need_be};
 
 /// Make an SSH key that a security key holds (`ssh-keygen -t ecdsa-sk`).
 ///
@@ -95,9 +97,73 @@ pub(crate) struct Enroll {
     pub(crate) encryption: Encryption,
 
     /// How long to wait for a security key and for each touch.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30,
+    #[arg(long, value_name = "SECONDS", default_value_t = Self::TIMEOUT,
           value_parser = clap::value_parser!(u16).range(1..=300))]
     pub(crate) timeout: u16,
+}
+
+impl Enroll {
+    /// The command as it was typed: what to type again.
+    pub(crate) fn words(&self) -> String {
+        let path = |option: &str, path: &PathBuf| {
+            let path = path.display().to_string();
+            format!("{option} {}", quoted_if_need_be(&path))
+        };
+        let text = |option: &str, text: &str| format!("{option} {}", quoted(text));
+        let switch = |option: &str, is_set: bool| is_set.then(|| option.to_owned());
+        let application = self.application.as_str();
+        let encryption = &self.encryption;
+        let words = [
+            Some("passkey ssh enroll".to_owned()),
+            self.output.as_ref().map(|it| path("--output", it)),
+            switch("--type ed25519-sk", self.key_type == KeyType::Ed25519Sk),
+            self.comment.as_ref().map(|it| text("--comment", it)),
+            (application != SshApplication::DEFAULT).then(|| text("--application", application)),
+            switch("--resident", self.resident),
+            self.user.as_ref().map(|it| text("--user", it)),
+            switch("--replace", self.replace),
+            switch("--verify-required", self.verify_required),
+            switch("--no-touch-required", self.no_touch_required),
+            self.challenge.as_ref().map(|it| path("--challenge", it)),
+            self.attestation
+                .as_ref()
+                .map(|it| path("--attestation", it)),
+            self.backup.as_ref().map(|it| path("--backup", it)),
+            self.spare_of.as_ref().map(|it| path("--spare-of", it)),
+            switch("--also-login", self.also_login),
+            switch("--force", self.force),
+            switch("--no-passphrase", encryption.no_passphrase),
+            encryption
+                .passphrase_file
+                .as_ref()
+                .map(|it| path("--passphrase-file", it)),
+            (encryption.rounds != Encryption::ROUNDS)
+                .then(|| format!("--rounds {}", encryption.rounds)),
+            (encryption.cipher.as_str() != Encryption::CIPHER)
+                .then(|| format!("--cipher {}", encryption.cipher)),
+            (self.timeout != Self::TIMEOUT).then(|| format!("--timeout {}", self.timeout)),
+        ];
+        words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The same command with a change, to be typed instead.
+    pub(crate) fn but(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let mut changed = self.clone();
+        change(&mut changed);
+        changed
+    }
+
+    /// How long to wait, in seconds.
+    const TIMEOUT: u16 = 30;
+}
+
+impl From<KeyType> for Algorithm {
+    fn from(kind: KeyType) -> Self {
+        match kind {
+            KeyType::EcdsaSk => Self::Es256,
+            KeyType::Ed25519Sk => Self::EdDsa,
+        }
+    }
 }
 
 /// The kinds of keys, by ssh-keygen's words.

@@ -1,0 +1,119 @@
+//! The files of a new SSH key: their places kept beforehand, and filled once it
+//! is there.
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+
+use ceremony::attestation::NewCredential;
+use ceremony::ssh_application::SshApplication;
+
+use super::directory::{self, public_name};
+use super::key_file::KeyFile;
+use super::new_file::{self, CannotWrite, Existing, NewFile};
+use super::passphrase::Passphrase;
+use super::plan::Plan;
+use crate::cli::ssh::Enroll;
+use crate::failure::Failure;
+use crate::key_name::quoted_if_need_be;
+
+/// Where they will be.
+pub(super) struct Places {
+    private: NewFile,
+    public: NewFile,
+    attestation: Option<NewFile>,
+}
+
+impl Places {
+    /// Keeps them, or says what is in the way.
+    pub(super) fn reserve(plan: &Plan<'_>) -> Result<Self, Failure> {
+        let wanted = plan.wanted;
+        if wanted.output.is_none() && wanted.spare_of.is_none() {
+            new_file::make_directory(&directory::of_this_user()?)
+                .map_err(|problem| in_the_way(&problem, plan))?;
+        }
+        let existing = if wanted.force {
+            Existing::IsReplaced
+        } else {
+            Existing::Stays
+        };
+        let reserve = |path: &Path| {
+            NewFile::reserve(path, existing).map_err(|problem| in_the_way(&problem, plan))
+        };
+        Ok(Self {
+            private: reserve(&plan.output)?,
+            public: reserve(&public_name(&plan.output))?,
+            attestation: wanted.attestation.as_deref().map(reserve).transpose()?,
+        })
+    }
+
+    /// Writes them; the private key first, from which the others can be had.
+    pub(super) fn fill(
+        self,
+        plan: &Plan<'_>,
+        file: &KeyFile,
+        made: &NewCredential<SshApplication>,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<Written, Failure> {
+        let written = Written {
+            private: self.private.path().to_owned(),
+            public: self.public.path().to_owned(),
+            attestation: self.attestation.as_ref().map(|it| it.path().to_owned()),
+            backup: plan.wanted.backup.clone(),
+        };
+        let lost = |problem: &dyn std::fmt::Display| not_written(problem, plan);
+        let private = file
+            .to_openssh(&plan.wanted.encryption, passphrase)
+            .map_err(|problem| lost(&problem))?;
+        let public = file.public_line().map_err(|problem| lost(&problem))?;
+        let fill = |place: NewFile, contents: &[u8], mode| {
+            place.fill(contents, mode).map_err(|problem| lost(&problem))
+        };
+        fill(self.private, private.as_bytes(), 0o600)?;
+        fill(self.public, format!("{public}\n").as_bytes(), 0o644)?;
+        let _ = made;
+        Ok(written)
+    }
+}
+
+/// Where the files are.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) private: PathBuf,
+    pub(super) public: PathBuf,
+    pub(super) attestation: Option<PathBuf>,
+    pub(super) backup: Option<PathBuf>,
+}
+
+fn in_the_way(problem: &CannotWrite, plan: &Plan<'_>) -> Failure {
+    let elsewhere = plan.wanted.but(|it| {
+        it.output = None;
+        it.force = false;
+    });
+    let forced = plan.wanted.but(|it| it.force = true);
+    problem.failure(
+        &forced.words(),
+        &format!("{} --output FILE", elsewhere.words()),
+    )
+}
+
+/// The security key has made the key, and a file could not be written.
+fn not_written(problem: &dyn std::fmt::Display, plan: &Plan<'_>) -> Failure {
+    let what_to_do = if plan.flags.is_resident() {
+        "the security key keeps the key itself; write its files elsewhere: \
+         passkey ssh import DIRECTORY"
+            .to_owned()
+    } else {
+        format!(
+            "what was written before it stands in {}; or make another key: {}",
+            quoted_if_need_be(&plan.output.display().to_string()),
+            plan.again
+        )
+    };
+    Failure::new(problem.to_string(), what_to_do)
+}
+
+/// Whether ssh tries a private key of this name by itself.
+pub(super) fn is_tried_by_itself(path: &Path, wanted: &Enroll) -> bool {
+    directory::of_this_user()
+        .is_ok_and(|it| path == it.join(directory::usual_name(wanted.key_type.into())))
+}
