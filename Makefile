@@ -5,10 +5,11 @@ CACHE ?= $(HOME)/.cache/pam-passkey
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
-SHELL_FILES := .ci/run .ci/advisories .ci/prerequisites fuzz/run fuzz/instrument
+SHELL_FILES := .ci/run .ci/advisories .ci/debians .ci/prerequisites fuzz/run fuzz/instrument
 
-# What the bench plays with and judges by, beyond what building needs.
-BENCH_PACKAGES := binutils groff-base jq openssh-client util-linux bsdutils passwd login sudo fido2-tools libpam-u2f pamu2fcfg
+# What the bench plays with and judges by, beyond what building needs. No openssh-server, which
+# would open a port on whichever machine runs the tests: `.ci/debians` has one without that.
+BENCH_PACKAGES := binutils groff-base git jq openssh-client util-linux bsdutils passwd login sudo fido2-tools libpam-u2f pamu2fcfg
 
 # How long each fuzz target runs.
 FUZZ_SECONDS ?= 60
@@ -44,6 +45,7 @@ demo: build
 # fuzzers have found is replayed, without a fuzzer.
 test: build
 	@.ci/prerequisites $(BENCH_PACKAGES)
+	@.ci/debians $(CACHE) target/debian
 	cargo test --locked --workspace
 	cargo test --locked -p tests --features built-in-uv --test built_in_uv --test key_fingerprints
 	$(IN_A_NAMESPACE) cargo test $(FUZZ)

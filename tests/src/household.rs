@@ -5,6 +5,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
@@ -206,6 +208,25 @@ pub fn answering(run: Run<'_>, answers: &[(&str, &str)]) -> Finished {
     for (question, answer) in answers {
         running.wait_for(question);
         running.type_line(answer);
+    }
+    running.finish()
+}
+
+/// Runs it at a terminal, and answers each question as often as it is asked: never, once, or more.
+pub fn whenever_asked(run: Run<'_>, answers: &[(&str, &str)]) -> Finished {
+    let mut running = run.on_a_terminal().start();
+    let mut answered = vec![0; answers.len()];
+    let began = Instant::now();
+    // One that hangs fails in `finish`.
+    while !running.has_ended() && began.elapsed() < Duration::from_secs(60) {
+        let said = running.printed();
+        for ((question, answer), answered) in answers.iter().zip(&mut answered) {
+            while said.matches(question).count() > *answered {
+                running.type_line(answer);
+                *answered += 1;
+            }
+        }
+        thread::sleep(Duration::from_millis(5));
     }
     running.finish()
 }

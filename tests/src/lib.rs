@@ -39,6 +39,7 @@ pub mod liar;
 pub mod login;
 pub mod machine;
 pub mod memory;
+pub mod openssh;
 mod pty;
 pub mod real_key;
 pub mod ssh_keygen;

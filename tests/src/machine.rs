@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod debian;
 mod entrance;
 mod etc;
 mod port;
@@ -30,6 +31,7 @@ use crate::login::Login;
 use crate::sysfs::{FIDO_REPORTS, HidDevice, MOUSE_REPORTS};
 use crate::virtual_key::{self, VirtualKey};
 
+pub use debian::Debian;
 pub use entrance::{Privilege, privilege, the_module};
 pub use etc::{ALICE_PASSWORD, BOB_PASSWORD, ROOT_PASSWORD};
 pub use port::{Mouse, PluggedIn, Port};
@@ -120,6 +122,15 @@ impl Machine {
         };
         machine.make_homes();
         machine
+    }
+
+    /// Runs the programs of this Debian from now on; all files stay the machine's.
+    #[must_use]
+    pub fn with_programs_of(mut self, debian: &Debian) -> Self {
+        if let Some(root) = debian.root() {
+            self.entrance.take_programs_from(root);
+        }
+        self
     }
 
     /// Plugs the key in: from now on it is the next free `/dev/hidrawN`.

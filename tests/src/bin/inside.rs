@@ -1,7 +1,7 @@
 //! Enters a machine of the bench: runs in a fresh mount namespace (`unshare --mount`), covers
 //! the real directories with the machine's, and becomes the command.
 //!
-//! `inside MACHINE [--bind FILE PLACE]… [--cover DIR]… [--cgroup FILE] [--terminal] [--user NAME] -- COMMAND…`
+//! `inside MACHINE [--programs ROOT] [--bind FILE PLACE]… [--cover DIR]… [--cgroup FILE] [--terminal] [--user NAME] -- COMMAND…`
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -13,7 +13,7 @@ use std::env;
 use std::ffi::{CString, OsString};
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, symlink};
+use std::os::unix::fs::{FileTypeExt, chroot, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -43,18 +43,22 @@ fn enter(mut arguments: impl Iterator<Item = OsString>) -> Outcome<Command> {
     let mut next = || arguments.next().ok_or("an argument is missing");
     let machine = PathBuf::from(next()?);
     let mut user = None;
+    let mut programs = None;
     // Whoever started us may be killed: nothing of ours outlives it.
     set_pdeathsig(Signal::SIGKILL)?;
     furnish_dev(&machine.join("dev"))?;
     loop {
         match next()?.to_str() {
+            // Where the directories are covered from here on.
+            Some("--programs") => programs = Some(PathBuf::from(next()?)),
             Some("--bind") => {
                 let file = PathBuf::from(next()?);
                 bind(&file, Path::new(&next()?))?;
             }
             Some("--cover") => {
                 let directory = next()?;
-                bind(&machine.join(&directory), &Path::new("/").join(&directory))?;
+                let below = programs.as_deref().unwrap_or(Path::new("/"));
+                bind(&machine.join(&directory), &below.join(&directory))?;
             }
             // The command will have our process id, so this file will be its own.
             Some("--cgroup") => {
@@ -80,10 +84,24 @@ fn enter(mut arguments: impl Iterator<Item = OsString>) -> Outcome<Command> {
     }
     let mut command = Command::new(next()?);
     command.args(arguments);
+    if let Some(programs) = programs {
+        move_to(&programs)?;
+    }
     if let Some(name) = user {
         become_user(&name)?;
     }
     Ok(command)
+}
+
+/// Leaves the real machine's programs for those in this root. What is of the kernel, and where
+/// tests keep their files, comes along.
+fn move_to(root: &Path) -> Outcome<()> {
+    for directory in ["proc", "tmp"] {
+        bind(&Path::new("/").join(directory), &root.join(directory))?;
+    }
+    chroot(root)?;
+    env::set_current_dir("/")?;
+    Ok(())
 }
 
 /// The nodes and links that programs expect beside the hidraw nodes.

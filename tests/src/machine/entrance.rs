@@ -63,6 +63,8 @@ pub fn privilege() -> Privilege {
 /// A machine's door.
 pub(crate) struct Entrance {
     root: PathBuf,
+    /// Where the programs lie, if they are not the real machine's.
+    programs: Option<PathBuf>,
     /// Files of the real machine, and where in the machine's directory they are laid.
     installed: Vec<(PathBuf, PathBuf)>,
 }
@@ -78,6 +80,7 @@ impl Entrance {
     pub(crate) fn new(root: &Path) -> Self {
         let mut entrance = Self {
             root: root.to_owned(),
+            programs: None,
             installed: Vec::new(),
         };
         let built = where_the_bench_is_built();
@@ -101,6 +104,11 @@ impl Entrance {
         entrance
     }
 
+    /// From now on its programs are those in this root.
+    pub(super) fn take_programs_from(&mut self, root: &Path) {
+        self.programs = Some(root.to_owned());
+    }
+
     pub(crate) fn install(&mut self, file: &Path, place: &Path) {
         fs::create_dir_all(place.parent().expect("inside the machine"))
             .expect("a directory of the machine");
@@ -114,6 +122,9 @@ impl Entrance {
         command
             .arg(where_the_bench_is_built().join("inside"))
             .arg(&self.root);
+        if let Some(programs) = &self.programs {
+            command.arg("--programs").arg(programs);
+        }
         for (file, place) in &self.installed {
             command.arg("--bind").args([file, place]);
         }
@@ -146,7 +157,7 @@ impl Entrance {
 }
 
 /// The directory cargo put this test, and the programs of the bench, into.
-fn where_the_bench_is_built() -> PathBuf {
+pub(super) fn where_the_bench_is_built() -> PathBuf {
     let this = env::current_exe().expect("the running program has a path");
     let mut above = this.ancestors().skip(1);
     above

@@ -1,0 +1,17 @@
+//! SSH keys on security keys, held to what OpenSSH's own tools make of them: those of Debian 12
+//! and of Debian 13, where both are at hand.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "also in a test's helpers"
+)]
+
+mod agent;
+mod authority;
+mod desk;
+mod download;
+mod git;
+mod keygen;
+mod sshd;
