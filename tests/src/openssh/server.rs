@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::household::whenever_asked;
-use crate::machine::{Finished, Machine, Run, Running};
+use crate::machine::{Finished, Machine, Privilege, Run, Running, privilege};
 
 use super::{ASKED_FOR_PIN, PIN, owner};
 
@@ -62,6 +62,10 @@ impl Machine {
              AuthorizedKeysFile {AUTHORIZED_KEYS}\n\
              TrustedUserCAKeys {AUTHORITIES}\n"
         );
+        if privilege() != Privilege::Root {
+            // In a user's namespace the folder / is not root's.
+            config.push_str("StrictModes no\n");
+        }
         self.write(CONFIG, &config, 0o644);
         // Newer ones shut out for a while an address that was refused; older ones do not know.
         let unforgiving = "PerSourcePenalties no";
