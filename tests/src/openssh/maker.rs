@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::household::whenever_asked;
-use crate::machine::{Finished, Machine};
+use crate::machine::{Finished, Machine, Run};
 
 use super::{ASKED_FOR_PIN, PIN, home};
 
@@ -191,15 +191,26 @@ impl Maker {
 
     /// The same where it may fail.
     pub fn try_to_make(self, machine: &Machine, order: &Order) -> Finished {
+        let command = match self {
+            Self::SshKeygen => order.for_ssh_keygen(),
+            Self::Passkey => order.for_passkey(),
+        };
+        self.at_the_terminal(machine.by_owner(command), PIN)
+    }
+
+    /// Writes the files of the keys that the security key keeps itself into this folder.
+    pub fn get_back(self, machine: &Machine, folder: &str, pin: &str) -> Finished {
+        let command = match self {
+            Self::SshKeygen => format!("cd {folder} && ssh-keygen -K -N ''"),
+            Self::Passkey => format!("passkey ssh import --no-passphrase {folder}"),
+        };
+        self.at_the_terminal(machine.sh_by_owner(&command), pin)
+    }
+
+    fn at_the_terminal(self, run: Run<'_>, pin: &str) -> Finished {
         match self {
-            Self::SshKeygen => whenever_asked(
-                machine.by_owner(order.for_ssh_keygen()),
-                &[(ASKED_FOR_PIN, PIN)],
-            ),
-            Self::Passkey => whenever_asked(
-                machine.by_owner(order.for_passkey()),
-                &[("[y/N] ", "y"), ("tries left: ", PIN)],
-            ),
+            Self::SshKeygen => whenever_asked(run, &[(ASKED_FOR_PIN, pin)]),
+            Self::Passkey => whenever_asked(run, &[("[y/N] ", "y"), ("tries left: ", pin)]),
         }
     }
 }
