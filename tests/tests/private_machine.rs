@@ -11,8 +11,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use tests::machine::{ALICE_PASSWORD, Privilege, ROOT_PASSWORD, privilege};
-use tests::{Machine, Pam, Session, Style};
+use tests::machine::{ALICE_PASSWORD, Debian, Privilege, ROOT_PASSWORD, privilege};
+use tests::{Machine, Pam, Session, Style, VirtualKey};
 
 #[test]
 fn its_users_are_its_own_and_the_real_ones_stay_as_they_are() {
@@ -55,6 +55,36 @@ fn two_machines_side_by_side_do_not_see_each_other() {
             .output()
             .success()
     );
+}
+
+#[test]
+fn with_the_programs_of_another_debian_everything_else_stays_the_machine_s() {
+    for debian in Debian::at_hand() {
+        let machine = Machine::new().with_programs_of(&debian);
+        let _blue = machine.plug_in(VirtualKey::named("Blue"));
+        let version = machine.run(["cat", "/usr/lib/os-release"]).output();
+        let version = version.expect_success().stdout;
+        assert!(
+            debian.is_of_this_machine() || version.contains(debian.name()),
+            "{debian:?}: {version}"
+        );
+        // of the machine's own files, the real one's processes, and the product
+        for (line, shows) in [
+            ("cat /etc/hostname", "bench\n"),
+            ("id -un; ls -d ~", "root\n/root\n"),
+            ("exec cat /proc/self/cgroup", "session-3.scope\n"),
+            ("passkey key list", "Blue"),
+        ] {
+            let shown = machine.sh(line).output().expect_success();
+            assert!(shown.stdout.contains(shows), "{debian:?}: {shown:#?}");
+        }
+        if privilege().has_other_users() {
+            let line = "echo hers >~/hers; cat /root/hers";
+            let alice = machine.sh(line).as_alice().output();
+            assert!(alice.stderr.contains("Permission denied"), "{alice:#?}");
+            assert!(machine.path("/home/alice/hers").exists());
+        }
+    }
 }
 
 #[test]

@@ -55,6 +55,12 @@ impl Debian {
         &self.name
     }
 
+    /// Whether it is the machine below.
+    #[must_use]
+    pub fn is_of_this_machine(&self) -> bool {
+        self.root.is_none()
+    }
+
     pub(super) fn root(&self) -> Option<&Path> {
         self.root.as_deref()
     }
