@@ -41,12 +41,10 @@ fn made_and_lost(desk: &Desk, protection: Protection) -> SkKey {
 fn come_back(desk: &Desk, made: &SkKey) -> SkKey {
     let public_key = without_comment(&desk.public(made));
     let got = got(desk);
-    let found = got
-        .iter()
-        .find(|key| without_comment(&desk.public(key)) == public_key);
-    found
-        .unwrap_or_else(|| panic!("{} is not in {got:?}", made.file))
-        .clone()
+    let mut found = got.iter();
+    let found = found.find(|key| without_comment(&desk.public(key)) == public_key);
+    assert!(found.is_some(), "{} is not in {got:?}", made.file);
+    found.unwrap().clone()
 }
 
 #[test]
