@@ -5,7 +5,7 @@ use tests::openssh::{Agent, Kind, Maker, Order, PIN, Protection, SkKey, Sshd};
 use tests::{Machine, VirtualKey};
 
 /// Who makes SSH keys here, and gets them back. What is tested holds for each of them.
-pub(crate) const MAKERS: [Maker; 1] = [Maker::SshKeygen];
+pub(crate) const MAKERS: [Maker; 2] = [Maker::SshKeygen, Maker::Passkey];
 
 /// One Debian, one security key with a PIN, one who makes SSH keys, and one kind of them.
 pub(crate) struct Desk {
