@@ -34,6 +34,11 @@ pub(crate) trait ToMake {
     /// What becomes of it: "enrolled".
     fn done(&self) -> &'static str;
 
+    /// What to type, where the key can be named.
+    fn by_name(&self) -> Option<String> {
+        None
+    }
+
     /// Why a key that says this of itself need not be asked at all.
     fn unfit(&self, key: &FoundKey, said: Result<&Info, Mute>) -> Option<Failure>;
 }
@@ -173,14 +178,18 @@ impl Choosing<'_> {
 
     fn several(&self, keys: &[FoundKey]) -> Failure {
         let list: Vec<String> = keys.iter().map(ToString::to_string).collect();
-        Failure::new(
-            format!("several keys could be meant: {}", list.join(", ")),
-            format!(
-                "leave only the {} plugged in and run again: {}",
-                self.to_make.wanted(),
-                self.again
+        let happened = format!("several keys could be meant: {}", list.join(", "));
+        match self.to_make.by_name() {
+            Some(command) => Failure::new(happened, format!("say which is meant: {command}")),
+            None => Failure::new(
+                happened,
+                format!(
+                    "leave only the {} plugged in and run again: {}",
+                    self.to_make.wanted(),
+                    self.again
+                ),
             ),
-        )
+        }
     }
 
     fn cannot_wait(&self, problem: nix::Error) -> Failure {

@@ -101,6 +101,58 @@ fn every_command_has_a_row_and_every_row_a_test() {
 }
 
 #[test]
+fn every_option_of_ssh_keygen_for_security_keys_has_a_row_and_tests() {
+    let document = include_str!("../../docs/ssh.md");
+    assert_there(document, 20);
+    let rows: Vec<Vec<&str>> = document
+        .lines()
+        .filter(|line| line.starts_with("| `-"))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    for row in &rows {
+        assert_eq!(row.len(), 4, "{row:?}");
+        assert!(row.iter().all(|cell| !cell.is_empty()), "{row:?}");
+        assert!(row[3].contains("::"), "{row:?}");
+    }
+    // ssh-keygen(1), "FIDO AUTHENTICATOR" and what else goes with making a key.
+    for option in [
+        "-t ecdsa-sk",
+        "-t ed25519-sk",
+        "-O application=",
+        "-O challenge=",
+        "-O device=",
+        "-O no-touch-required",
+        "-O resident",
+        "-O user=",
+        "-O verify-required",
+        "-O write-attestation=",
+        "-C",
+        "-N",
+        "-a",
+        "-Z",
+        "-f",
+        "-q",
+        "-w",
+        "-K",
+        "-y",
+        "-l",
+        "-p",
+        "-c",
+        "-Y",
+        "-s",
+    ] {
+        let has_it = |row: &Vec<&str>| {
+            let spans = row[0].split('`').skip(1).step_by(2);
+            spans.into_iter().any(|span| match option.len() {
+                2 => span.split(' ').next() == Some(option),
+                _ => span.starts_with(option),
+            })
+        };
+        assert!(rows.iter().any(has_it), "{option} has no row");
+    }
+}
+
+#[test]
 fn man_pages_are_clean_and_there_is_one_for_every_command() {
     let machine = Machine::lived_on();
     let pages = commands(&machine);

@@ -162,6 +162,10 @@ impl ToMake for Making<'_> {
         "used"
     }
 
+    fn by_name(&self) -> Option<String> {
+        Some(format!("{} --key NODE", self.plan.again))
+    }
+
     fn unfit(&self, key: &FoundKey, said: Result<&Info, Mute>) -> Option<Failure> {
         let guards = self.plan.protection().is_some();
         let cannot = match said {

@@ -12,6 +12,8 @@ mod agent;
 mod authority;
 mod desk;
 mod download;
+mod enroll;
 mod git;
 mod keygen;
+mod sitting;
 mod sshd;
