@@ -241,11 +241,15 @@ fn every_member_of_the_json_is_documented_and_every_documented_one_is_there() {
         ("export allowed-signers", &["export", "allowed-signers"]),
         ("check", &["check"]),
         ("key list", &["key", "list"]),
+        (
+            "ssh enroll",
+            &["ssh", "enroll", "--no-passphrase", "--key", "/dev/hidraw0"],
+        ),
         ("rename", &["rename", "blue", "red"]),
         ("remove", &["remove", "--last", "red"]),
     ] {
         let user: &[&str] = match arguments[0] {
-            "check" | "key" => &[],
+            "check" | "key" | "ssh" => &[],
             _ => &["--user", "alice"],
         };
         let arguments = [arguments, &["--json"], user].concat();

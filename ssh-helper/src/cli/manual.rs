@@ -87,6 +87,10 @@ at any time. Talk stays on stderr. A failure prints no object, and exits with
       key, fingerprints [id, name]
   other commands of key
       key, done (what was done)
+  ssh enroll
+      key, type, application, user, resident, verify_required, touch_required,
+      fingerprint, private_key, public_key, attestation, backup (paths),
+      authorized_keys (lines), undo, login (what enroll answered)
   receipt verify
       receipts [line, holds, why, user, service, host, command, time, nonce,
       key, user_present, user_verified, counter], check_with
