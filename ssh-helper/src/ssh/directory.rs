@@ -7,6 +7,9 @@ use ceremony::public_key::Algorithm;
 use nix::unistd::{User, geteuid};
 
 use crate::failure::Failure;
+use crate::key_name::quoted_if_need_be;
+use crate::person_behind;
+use crate::screen::Screen;
 
 /// `~/.ssh` of the account whose rights we have: as ssh does, by its entry in the
 /// name service, not by the environment.
@@ -17,6 +20,18 @@ pub(crate) fn of_this_user() -> Result<PathBuf, Failure> {
             format!("uid {} has no account, and no home directory", geteuid()),
             "name the file to write: --output FILE",
         )),
+    }
+}
+
+/// Says whose directory that is, where a person stands behind root: sudo was of
+/// no use to them then.
+pub(crate) fn say_whose(directory: &std::path::Path, screen: &mut Screen) {
+    if let (true, Ok(Some(person))) = (geteuid().is_root(), person_behind::of_this_process()) {
+        screen.say(&format!(
+            "This goes to {}, since {} made you root; without it, it goes to your own.",
+            quoted_if_need_be(&directory.display().to_string()),
+            person.through
+        ));
     }
 }
 

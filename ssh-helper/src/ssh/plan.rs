@@ -103,7 +103,9 @@ impl<'w> Plan<'w> {
                 name.into()
             }
             (None, None) => {
-                directory::of_this_user()?.join(directory::usual_name(wanted.key_type.into()))
+                let directory = directory::of_this_user()?;
+                directory::say_whose(&directory, screen);
+                directory.join(directory::usual_name(wanted.key_type.into()))
             }
         };
         Ok(Self {

@@ -199,3 +199,113 @@ fn user(text: &str) -> Result<String, String> {
     }
     Ok(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use clap::error::ErrorKind;
+
+    use super::*;
+    use crate::cli::ssh::SshCommand;
+    use crate::cli::{Cli, Command};
+
+    fn parsed(line: &[&str]) -> Result<Enroll, ErrorKind> {
+        let line = [&["passkey", "ssh", "enroll"], line].concat();
+        let cli = Cli::try_parse_from(line).map_err(|problem| problem.kind())?;
+        match cli.command {
+            Command::Ssh(ssh) => match ssh.command {
+                SshCommand::Enroll(enroll) => Ok(enroll),
+                _ => panic!("another command"),
+            },
+            _ => panic!("another command"),
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_typed_again_has_every_option_that_was_typed() {
+        for line in [
+            &[][..],
+            &[
+                "--output",
+                "/tmp/key",
+                "--comment",
+                "a b",
+                "--force",
+                "--timeout",
+                "60",
+            ],
+            &[
+                "--type",
+                "ed25519-sk",
+                "--application",
+                "ssh:work",
+                "--no-touch-required",
+            ],
+            &[
+                "--resident",
+                "--user",
+                "bob",
+                "--replace",
+                "--verify-required",
+            ],
+            &["--challenge", "c", "--attestation", "a b", "--backup", "b"],
+            &["--spare-of", "first", "--also-login", "--no-passphrase"],
+            &[
+                "--passphrase-file",
+                "p",
+                "--rounds",
+                "32",
+                "--cipher",
+                "aes128-ctr",
+            ],
+        ] {
+            let enroll = parsed(line).unwrap();
+            let words = enroll.words();
+            let again: Vec<&str> = words.split(' ').skip(3).collect();
+            // One word each, but for those that have a blank in them.
+            let blanks = line.iter().filter(|word| word.contains(' ')).count();
+            assert_eq!(again.len(), line.len() + blanks, "{words}");
+            for word in line {
+                assert!(words.contains(word), "no {word} in {words}");
+            }
+        }
+    }
+
+    #[test]
+    fn limits_have_two_sides() {
+        let of = |length: usize| "a".repeat(length);
+        let accepted = |line: &[&str]| parsed(line).is_ok();
+        assert!(accepted(&["--comment", &of(1024)]));
+        assert!(!accepted(&["--comment", &of(1025)]));
+        assert!(!accepted(&["--comment", "two\nlines"]));
+        assert!(accepted(&["--resident", "--user", &of(31)]));
+        for user in [&of(32), "", "a\u{7}"] {
+            assert!(!accepted(&["--resident", "--user", user]), "{user:?}");
+        }
+        for (rounds, good) in [("0", false), ("1", true), ("1024", true), ("1025", false)] {
+            assert_eq!(accepted(&["--rounds", rounds]), good, "{rounds}");
+        }
+        for (seconds, good) in [("0", false), ("1", true), ("300", true), ("301", false)] {
+            assert_eq!(accepted(&["--timeout", seconds]), good, "{seconds}");
+        }
+        for cipher in ["none", "3des-cbc", "rot13", ""] {
+            assert!(!accepted(&["--cipher", cipher]), "{cipher}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_a_usage_error() {
+        for line in [
+            &["--application", "pam://laptop"][..],
+            &["--application", "work"],
+            &["--user", "bob"],
+            &["--replace"],
+            &["--resident", "--backup", "b"],
+            &["--spare-of", "first", "--application", "ssh:work"],
+            &["--no-passphrase", "--passphrase-file", "p"],
+            &["--type", "rsa"],
+        ] {
+            assert!(parsed(line).is_err(), "{line:?}");
+        }
+    }
+}
