@@ -4,8 +4,8 @@ use tests::machine::{Debian, Finished, PluggedIn, Run, privilege};
 use tests::openssh::{Agent, Kind, Maker, Order, PIN, Protection, SkKey, Sshd};
 use tests::{Machine, VirtualKey};
 
-/// Who makes SSH keys here, and gets them back. What is tested holds for each of them.
-pub(crate) const MAKERS: [Maker; 2] = [Maker::SshKeygen, Maker::Passkey];
+/// Who makes SSH keys here. What is tested holds for each of them.
+const MAKERS: [Maker; 2] = [Maker::SshKeygen, Maker::Passkey];
 
 /// One Debian, one security key with a PIN, one who makes SSH keys, and one kind of them.
 pub(crate) struct Desk {

@@ -4,7 +4,10 @@
 use tests::machine::Finished;
 use tests::openssh::{ASKED_FOR_PIN, Maker, PIN, Protection, SkKey, home};
 
-use crate::desk::{Desk, MAKERS, everywhere, everywhere_with_a_server, without_comment};
+use crate::desk::{Desk, everywhere, everywhere_with_a_server, without_comment};
+
+/// Who gets keys back here, whoever made them.
+const IMPORTERS: [Maker; 1] = [Maker::SshKeygen];
 
 /// What a key that comes back may be protected by. The security key does not know that a key was
 /// made to sign without a touch: `-K` makes it one that asks for it.
@@ -51,7 +54,7 @@ fn come_back(desk: &Desk, made: &SkKey) -> SkKey {
 fn a_resident_key_comes_back_and_is_the_same_for_ssh_keygen() {
     everywhere(|desk| {
         let made = PROTECTIONS.map(|protection| made_and_lost(desk, protection));
-        for by in MAKERS {
+        for by in IMPORTERS {
             get_back(desk, by, PIN).expect_success();
             assert_eq!(got(desk).len(), made.len(), "by {by:?}");
             for made in &made {
@@ -68,7 +71,7 @@ fn a_resident_key_comes_back_and_is_the_same_for_ssh_keygen() {
 fn what_came_back_logs_in_and_asks_for_what_it_asked_for_before() {
     everywhere_with_a_server(|desk, sshd| {
         let made = PROTECTIONS.map(|protection| (protection, made_and_lost(desk, protection)));
-        for by in MAKERS {
+        for by in IMPORTERS {
             get_back(desk, by, PIN).expect_success();
             for (protection, made) in &made {
                 let key = come_back(desk, made);
@@ -93,7 +96,7 @@ fn what_came_back_logs_in_and_asks_for_what_it_asked_for_before() {
 fn a_key_that_is_not_resident_does_not_come_back() {
     everywhere(|desk| {
         desk.a_key();
-        for by in MAKERS {
+        for by in IMPORTERS {
             get_back(desk, by, PIN);
             assert!(got(desk).is_empty(), "by {by:?}");
         }
@@ -104,7 +107,7 @@ fn a_key_that_is_not_resident_does_not_come_back() {
 fn a_wrong_pin_gets_nothing_back() {
     everywhere(|desk| {
         desk.make(&desk.order("id").resident_for("alice"));
-        for by in MAKERS {
+        for by in IMPORTERS {
             let tries = desk.blue.pin_tries_left();
             let refused = get_back(desk, by, "1111");
             assert!(!refused.success(), "by {by:?}: {refused:#?}");
