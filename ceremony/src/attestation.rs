@@ -108,9 +108,10 @@ fn check_protection(
         (None, Some(_)) => Err(Refusal::Unprotected),
         (Some(extensions), Some(asked)) => {
             let mut decoder = Decoder::new(extensions);
-            let level = match (decoder.map(), decoder.str(), decoder.u8()) {
-                (Ok(Some(1)), Ok(CredentialProtection::NAME), Ok(level)) => level,
-                _ => return Err(Refusal::Unasked),
+            let (Ok(Some(1)), Ok(CredentialProtection::NAME), Ok(level)) =
+                (decoder.map(), decoder.str(), decoder.u8())
+            else {
+                return Err(Refusal::Unasked);
             };
             if level < asked.level() {
                 return Err(Refusal::Unprotected);

@@ -16,6 +16,8 @@ fn read_by_ssh_keygen(sitting: &Sitting, file: &str, passphrase: &str) -> Finish
 
 #[test]
 fn one_touch_makes_a_key_where_ssh_looks_for_it() {
+    use Command::{GetInfo, Init, MakeCredential};
+
     let sitting = Sitting::new();
     let made = sitting.enroll(&[]).expect_success();
     assert_eq!(
@@ -37,7 +39,6 @@ fn one_touch_makes_a_key_where_ssh_looks_for_it() {
     ] {
         assert!(made.stdout.contains(needed), "no {needed:?} in {made:#?}");
     }
-    use Command::{GetInfo, Init, MakeCredential};
     let asked = [Init, GetInfo, Init, GetInfo, MakeCredential];
     assert_eq!(sitting.blue.commands(), asked);
 
@@ -51,6 +52,9 @@ fn one_touch_makes_a_key_where_ssh_looks_for_it() {
 
 #[test]
 fn we_ask_the_security_key_no_more_than_ssh_keygen_does() {
+    // A key that is to ask for the PIN asks for it when it is made, too: ssh-keygen leaves that out.
+    const ITS_PIN_IS_CHECKED: usize = 3;
+
     let sitting = Sitting::with_a_pin();
     let count = |command: &[&str]| {
         sitting.blue.forget_transactions();
@@ -60,8 +64,6 @@ fn we_ask_the_security_key_no_more_than_ssh_keygen_does() {
         let transactions = sitting.blue.transactions().len();
         (transactions, sitting.blue.opens() - opens)
     };
-    // A key that is to ask for the PIN asks for it when it is made, too: ssh-keygen leaves that out.
-    const ITS_PIN_IS_CHECKED: usize = 3;
     for (number, (options, more)) in [
         (&[][..], 0),
         (&["verify-required"], ITS_PIN_IS_CHECKED),
@@ -464,7 +466,7 @@ fn an_id_of_more_than_255_bytes_is_written_and_read() {
     let _port = machine.plug_in_cable(liar.name(), liar.power_on());
     for length in [255, 256, 304, 1023] {
         liar.lies(tests::liar::Lie::new_credential(move |it| {
-            it.credential_id = vec![0xab; length]
+            it.credential_id = vec![0xab; length];
         }));
         let file = format!("/root/key{length}");
         let command = [

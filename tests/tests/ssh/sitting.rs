@@ -32,24 +32,16 @@ impl Sitting {
         let machine = Machine::new();
         let blue = machine.plug_in(key);
         blue.presence(Presence::after_ms(50));
-        let sitting = Self { machine, blue };
-        sitting.open(&sitting.blue);
-        sitting
+        open(&blue);
+        Self { machine, blue }
     }
 
     /// Another security key.
     pub(crate) fn plug_in(&self, key: VirtualKey) -> PluggedIn {
         let key = self.machine.plug_in(key);
         key.presence(Presence::after_ms(50));
-        self.open(&key);
+        open(&key);
         key
-    }
-
-    /// As udev does for whoever sits at the machine.
-    fn open(&self, key: &PluggedIn) {
-        if privilege().has_other_users() {
-            key.node_mode(0o666);
-        }
     }
 
     /// A command of the owner's, in their home.
@@ -80,6 +72,13 @@ impl Sitting {
     /// What is in a folder of the owner's, hidden files too.
     pub(crate) fn names(&self, folder: &str) -> String {
         self.sh(&format!("ls -A {folder}")).stdout
+    }
+}
+
+/// As udev does for whoever sits at the machine.
+fn open(key: &PluggedIn) {
+    if privilege().has_other_users() {
+        key.node_mode(0o666);
     }
 }
 
