@@ -9,7 +9,7 @@ mod dir;
 mod lock;
 #[cfg(test)]
 pub(crate) mod scratch;
-pub(crate) mod strict_toml;
+pub mod strict_toml;
 mod untrusted;
 mod writing;
 

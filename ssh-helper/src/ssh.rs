@@ -2,14 +2,18 @@
 #![forbid(unsafe_code)]
 
 mod also_login;
+mod backup;
 mod directory;
 mod enroll;
 mod key_file;
 mod making;
 mod new_file;
+mod opening;
 mod passphrase;
 mod places;
 mod plan;
+mod recover;
+mod show;
 
 use crate::cli::ssh::{Ssh, SshCommand};
 use crate::failure::Failure;
@@ -24,9 +28,9 @@ pub(crate) fn ssh(wanted: &Ssh, screen: &mut Screen) -> Result<(), Failure> {
         | SshCommand::Import(_)
         | SshCommand::Remove(_)
         | SshCommand::Rename(_)
-        | SshCommand::Show(_)
-        | SshCommand::Backup(_)
-        | SshCommand::Recover(_)
         | SshCommand::VerifyAttestation(_) => Err(Failure::new("this is not built yet", "wait")),
+        SshCommand::Show(wanted) => show::show(wanted, screen),
+        SshCommand::Backup(wanted) => backup::backup(wanted, screen),
+        SshCommand::Recover(wanted) => recover::recover(wanted, screen),
     }
 }

@@ -8,16 +8,16 @@ use crate::credential::printable;
 
 /// A text that is not TOML.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NotToml {
+pub struct NotToml {
     /// The line, counted from 1.
-    pub(crate) line: usize,
+    pub line: usize,
     /// What the parser expected. Never contains bytes of the text, except a
     /// key's name.
-    pub(crate) reason: String,
+    pub reason: String,
 }
 
 /// Reads `text` as a TOML document.
-pub(crate) fn parse(text: &str) -> Result<DeTable<'_>, NotToml> {
+pub fn parse(text: &str) -> Result<DeTable<'_>, NotToml> {
     DeTable::parse(text)
         .map(toml::Spanned::into_inner)
         .map_err(|problem| {
@@ -38,13 +38,14 @@ pub(crate) fn parse(text: &str) -> Result<DeTable<'_>, NotToml> {
 
 /// The lines of a text, counted once: what asks for the line of every key must
 /// not read the text as often as it has keys.
-pub(crate) struct Lines {
+pub struct Lines {
     /// Where each of them ends, but for the last.
     ends: Vec<usize>,
 }
 
 impl Lines {
-    pub(crate) fn of(text: &str) -> Self {
+    /// Those of `text`.
+    pub fn of(text: &str) -> Self {
         Self {
             ends: text.match_indices('\n').map(|(end, _)| end).collect(),
         }
@@ -57,16 +58,18 @@ impl Lines {
 }
 
 /// One key of a table, and what it is set to.
-pub(crate) struct Entry<'t> {
-    pub(crate) key: &'t str,
-    pub(crate) value: &'t DeValue<'t>,
+pub struct Entry<'t> {
+    /// Its name.
+    pub key: &'t str,
+    /// What it is set to.
+    pub value: &'t DeValue<'t>,
     /// The key's line, counted from 1.
-    pub(crate) line: usize,
+    pub line: usize,
 }
 
 /// The keys of `table` in the order of the text, whose `lines` these are, so
 /// that the first fault reported is the first one in the file.
-pub(crate) fn entries<'t>(table: &'t DeTable<'t>, lines: &Lines) -> Vec<Entry<'t>> {
+pub fn entries<'t>(table: &'t DeTable<'t>, lines: &Lines) -> Vec<Entry<'t>> {
     let mut entries: Vec<_> = table
         .iter()
         .map(|(key, value)| Entry {
@@ -80,7 +83,7 @@ pub(crate) fn entries<'t>(table: &'t DeTable<'t>, lines: &Lines) -> Vec<Entry<'t
 }
 
 /// What a value is, as a person would say it.
-pub(crate) fn kind(value: &DeValue<'_>) -> &'static str {
+pub fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
@@ -93,18 +96,18 @@ pub(crate) fn kind(value: &DeValue<'_>) -> &'static str {
 }
 
 /// The value as a number, where it is one that fits.
-pub(crate) fn integer(value: &DeValue<'_>) -> Option<i64> {
+pub fn integer(value: &DeValue<'_>) -> Option<i64> {
     let number = value.as_integer()?;
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
 /// The key's name between quotes, fit to be shown.
-pub(crate) fn quoted(key: &str) -> String {
+pub fn quoted(key: &str) -> String {
     format!("\"{}\"", printable(key, 64))
 }
 
 /// `; did you mean "..."?` where one of `known` is near.
-pub(crate) fn did_you_mean(word: &str, known: &[&str]) -> String {
+pub fn did_you_mean(word: &str, known: &[&str]) -> String {
     // Beyond this nothing is near, and comparing takes time.
     if word.len() > 64 {
         return String::new();

@@ -91,6 +91,15 @@ at any time. Talk stays on stderr. A failure prints no object, and exits with
       key, type, application, user, resident, verify_required, touch_required,
       fingerprint, private_key, public_key, attestation, backup (paths),
       authorized_keys (lines), undo, login (what enroll answered)
+  ssh show
+      file, type (ssh-keygen's word), application, fingerprint, comment,
+      touch_required, verify_required, resident, flags, id_length (bytes),
+      encryption [cipher, rounds] or null, public_key, authorized_keys
+  ssh backup
+      backup, fingerprint, keys (of now), done (\"noted\" or \"noted before\")
+  ssh recover
+      private_key, public_key (the files), fingerprint, authorized_keys,
+      encrypted
   receipt verify
       receipts [line, holds, why, user, service, host, command, time, nonce,
       key, user_present, user_verified, counter], check_with

@@ -18,13 +18,11 @@ use nix::libc::{O_CLOEXEC, O_NONBLOCK};
 use ssh_key::encoding::{Decode, Encode};
 use ssh_key::private::{KeypairData, SkEcdsaSha2NistP256, SkEd25519};
 use ssh_key::public::KeyData;
-use ssh_key::{Kdf, LineEnding, PrivateKey};
+use ssh_key::{Cipher, Kdf, LineEnding, PrivateKey};
 use zeroize::Zeroizing;
 
 use super::passphrase::Passphrase;
 use crate::cli::ssh::Encryption;
-use crate::failure::Failure;
-use crate::key_name::quoted_if_need_be;
 
 /// The largest private-key file, in bytes; OpenSSH reads no larger one.
 pub(crate) const LARGEST: u64 = 1024 * 1024;
@@ -58,6 +56,10 @@ impl Flags {
     const USER_VERIFICATION_REQUIRED: u8 = 0x04;
     const RESIDENT_KEY: u8 = 0x20;
 
+    /// Those that have a name here.
+    pub(crate) const KNOWN: u8 =
+        Self::USER_PRESENCE_REQUIRED | Self::USER_VERIFICATION_REQUIRED | Self::RESIDENT_KEY;
+
     /// Those of a key that is to be made.
     pub(crate) fn of(touch: bool, verification: bool, resident: bool) -> Self {
         let bit = |is_set, bit| if is_set { bit } else { 0 };
@@ -85,48 +87,6 @@ impl Flags {
 }
 
 impl KeyFile {
-    /// Reads the file at `path`; where it is encrypted, `passphrase` is asked.
-    pub(crate) fn read<E>(
-        path: &Path,
-        passphrase: impl FnOnce() -> Result<Passphrase, E>,
-    ) -> Result<Self, CannotRead<E>> {
-        let not_read = |problem: std::io::Error| Unusable::NotRead(problem.to_string());
-        // A pipe that nobody writes to must not keep us.
-        let mut file = File::options()
-            .read(true)
-            .custom_flags(O_CLOEXEC | O_NONBLOCK)
-            .open(path)
-            .map_err(not_read)?;
-        if !file.metadata().map_err(not_read)?.is_file() {
-            return Err(Unusable::NoFile.into());
-        }
-        let mut text = Zeroizing::new(Vec::new());
-        Read::by_ref(&mut file)
-            .take(LARGEST + 1)
-            .read_to_end(&mut text)
-            .map_err(not_read)?;
-        if text.len() as u64 > LARGEST {
-            return Err(Unusable::TooLarge.into());
-        }
-        let key = PrivateKey::from_openssh(&*text).map_err(|_| what_it_is_instead(&text))?;
-        if !key.is_encrypted() {
-            return Ok(Self::of(&key)?);
-        }
-        // Told apart before anybody types a passphrase.
-        PublicKey::from_key_data(key.public_key().key_data(), SshApplication::parse)
-            .map_err(|_| Unusable::NotOfASecurityKey(key.algorithm().to_string()))?;
-        if let Kdf::Bcrypt { rounds, .. } = key.kdf()
-            && *rounds > MOST_ROUNDS
-        {
-            return Err(Unusable::TooManyRounds(*rounds).into());
-        }
-        let passphrase = passphrase().map_err(CannotRead::NoPassphrase)?;
-        let key = key
-            .decrypt(passphrase.as_bytes())
-            .map_err(|_| Unusable::WrongPassphrase)?;
-        Ok(Self::of(&key)?)
-    }
-
     fn of(key: &PrivateKey) -> Result<Self, Unusable> {
         let (flags, handle) = match key.key_data() {
             KeypairData::SkEcdsaSha2NistP256(sk) => (sk.flags(), sk.key_handle()),
@@ -201,7 +161,7 @@ impl KeyFile {
         })
     }
 
-    /// The line for a server's authorized_keys, with the options (sshd(8)) that
+    /// The line for a server's `authorized_keys`, with the options (sshd(8)) that
     /// fit what this key demands.
     pub(crate) fn authorized_line(&self) -> Result<String, NotWritten> {
         let mut options = Vec::new();
@@ -224,8 +184,69 @@ impl KeyFile {
     }
 }
 
+/// A private-key file that has been read and not been opened.
+pub(crate) struct Closed(PrivateKey);
+
+impl Closed {
+    /// Reads the file at `path`.
+    pub(crate) fn read(path: &Path) -> Result<Self, Unusable> {
+        let not_read = |problem: std::io::Error| Unusable::NotRead(problem.to_string());
+        // A pipe that nobody writes to must not keep us.
+        let mut file = File::options()
+            .read(true)
+            .custom_flags(O_CLOEXEC | O_NONBLOCK)
+            .open(path)
+            .map_err(not_read)?;
+        if !file.metadata().map_err(not_read)?.is_file() {
+            return Err(Unusable::NoFile);
+        }
+        let mut text = Zeroizing::new(Vec::new());
+        Read::by_ref(&mut file)
+            .take(LARGEST + 1)
+            .read_to_end(&mut text)
+            .map_err(not_read)?;
+        if text.len() as u64 > LARGEST {
+            return Err(Unusable::TooLarge);
+        }
+        let key = PrivateKey::from_openssh(&*text).map_err(|_| what_it_is_instead(&text))?;
+        Ok(Self(key))
+    }
+
+    /// How it is encrypted: the cipher, and the rounds of bcrypt.
+    pub(crate) fn encryption(&self) -> Option<(Cipher, u32)> {
+        match self.0.kdf() {
+            Kdf::Bcrypt { rounds, .. } if self.0.is_encrypted() => Some((self.0.cipher(), *rounds)),
+            _ => None,
+        }
+    }
+
+    /// What it says; where it is encrypted, `passphrase` is asked.
+    pub(crate) fn open<E>(
+        self,
+        passphrase: impl FnOnce() -> Result<Passphrase, E>,
+    ) -> Result<KeyFile, CannotRead<E>> {
+        let key = self.0;
+        if !key.is_encrypted() {
+            return Ok(KeyFile::of(&key)?);
+        }
+        // Told apart before anybody types a passphrase.
+        PublicKey::from_key_data(key.public_key().key_data(), SshApplication::parse)
+            .map_err(|_| Unusable::NotOfASecurityKey(key.algorithm().to_string()))?;
+        if let Kdf::Bcrypt { rounds, .. } = key.kdf()
+            && *rounds > MOST_ROUNDS
+        {
+            return Err(Unusable::TooManyRounds(*rounds).into());
+        }
+        let passphrase = passphrase().map_err(CannotRead::NoPassphrase)?;
+        let key = key
+            .decrypt(passphrase.as_bytes())
+            .map_err(|_| Unusable::WrongPassphrase)?;
+        Ok(KeyFile::of(&key)?)
+    }
+}
+
 /// A comment as it is written on: a line's end in it would begin a line of its
-/// own in authorized_keys.
+/// own in `authorized_keys`.
 fn one_line(comment: &[u8]) -> String {
     String::from_utf8_lossy(comment)
         .chars()
@@ -308,33 +329,6 @@ impl<E> From<Unusable> for CannotRead<E> {
     }
 }
 
-/// The pair of sentences for a file that is of no use.
-pub(crate) fn failure(path: &Path, problem: CannotRead<Failure>) -> Failure {
-    let path = quoted_if_need_be(&path.display().to_string());
-    let why = match problem {
-        CannotRead::NoPassphrase(failure) => return failure,
-        CannotRead::Unusable(why) => why,
-    };
-    let what_to_do = match &why {
-        Unusable::NotRead(_) => "name a private-key file that you may read",
-        Unusable::NoFile | Unusable::TooLarge | Unusable::NotAKey => {
-            "name a private-key file, such as ~/.ssh/id_ecdsa_sk"
-        }
-        Unusable::PublicKey => "name the file beside it, without .pub",
-        Unusable::NotOfASecurityKey(_) => {
-            "there is nothing about it to look after here; make one that a security key holds: \
-             passkey ssh enroll"
-        }
-        Unusable::Damaged(_) => {
-            "get it back: from a backup by `passkey ssh recover`, or, if it is resident, by \
-             `passkey ssh import`"
-        }
-        Unusable::TooManyRounds(_) => "give it fewer with: ssh-keygen -p -a 16 -f FILE",
-        Unusable::WrongPassphrase => "type the right one; run the command again",
-    };
-    Failure::new(format!("{path} is of no use: {why}"), what_to_do)
-}
-
 /// A key could not be written as text, which no key that was checked does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotWritten;
@@ -353,6 +347,7 @@ impl fmt::Display for NotWritten {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::convert::Infallible;
     use std::fs;
     use std::path::PathBuf;
 
@@ -412,11 +407,12 @@ pub(crate) mod tests {
         let name = format!("passkey-{:016x}", getrandom::u64().unwrap());
         let path: PathBuf = std::env::temp_dir().join(name);
         fs::write(&path, contents).unwrap();
-        let read = KeyFile::read(&path, || Ok::<_, ()>(passphrase.clone()));
+        let closed = Closed::read(&path);
         fs::remove_file(&path).unwrap();
-        read.map_err(|problem| match problem {
+        let opened = closed?.open(|| Ok::<_, Infallible>(passphrase.clone()));
+        opened.map_err(|problem| match problem {
             CannotRead::Unusable(why) => why,
-            CannotRead::NoPassphrase(()) => unreachable!(),
+            CannotRead::NoPassphrase(never) => match never {},
         })
     }
 
@@ -497,8 +493,8 @@ ZfG1KaT0PtFDJ/XFSqtiAAAAEHVzZXJAZXhhbXBsZS5jb20BAgMEBQ==
             assert_eq!(read(contents, &passphrase()), Err(why));
         }
         assert!(matches!(
-            KeyFile::read(&std::env::temp_dir(), || Ok::<_, ()>(passphrase())),
-            Err(CannotRead::Unusable(Unusable::NoFile))
+            Closed::read(&std::env::temp_dir()),
+            Err(Unusable::NoFile)
         ));
     }
 
@@ -535,7 +531,7 @@ ZfG1KaT0PtFDJ/XFSqtiAAAAEHVzZXJAZXhhbXBsZS5jb20BAgMEBQ==
                 rounds: 1,
             };
             let key = key
-                .encrypt_with(ssh_key::Cipher::Aes256Ctr, kdf, 0, passphrase().as_bytes())
+                .encrypt_with(Cipher::Aes256Ctr, kdf, 0, passphrase().as_bytes())
                 .unwrap();
             let mut bytes = key.to_bytes().unwrap().to_vec();
             // The salt, and the rounds behind it.

@@ -74,24 +74,36 @@ impl NewFile {
             neighbour,
             existing,
         };
-        reserved
-            .make_room()
-            .map_err(|why| cannot(Why::System(why)))?;
+        reserved.make_room_beside(0)?;
         Ok(reserved)
     }
 
-    /// A full disk is found out now.
-    fn make_room(&self) -> nix::Result<()> {
+    /// Keeps room for so many bytes besides. A full disk is found out now.
+    pub(crate) fn make_room_beside(&self, bytes: u32) -> Result<(), CannotWrite> {
+        self.make_room(u64::from(bytes) + u64::from(ROOM))
+            .map_err(|why| CannotWrite {
+                path: self.path.clone(),
+                why: Why::System(why),
+            })
+    }
+
+    fn make_room(&self, bytes: u64) -> nix::Result<()> {
         // The kernel answers a write beyond this limit with a signal.
         let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE)?;
-        if limit < ROOM.into() {
+        if limit < bytes {
             return Err(Errno::EFBIG);
         }
-        match fallocate(&self.file, FallocateFlags::empty(), 0, ROOM.into()) {
+        let bytes = i64::try_from(bytes).map_err(|_| Errno::EFBIG)?;
+        match fallocate(&self.file, FallocateFlags::empty(), 0, bytes) {
             // Some file systems cannot keep room.
             Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL) => Ok(()),
             Err(problem) => Err(problem),
         }
+    }
+
+    /// The directory it will be in.
+    pub(crate) fn directory(&self) -> &OwnedFd {
+        &self.directory
     }
 
     /// Where it will be.

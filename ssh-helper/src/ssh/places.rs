@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use ceremony::attestation::NewCredential;
 use ceremony::ssh_application::SshApplication;
 
+use super::backup::Backup;
 use super::directory::{self, public_name};
 use super::key_file::KeyFile;
 use super::new_file::{self, CannotWrite, Existing, NewFile};
@@ -21,6 +22,7 @@ pub(super) struct Places {
     private: NewFile,
     public: NewFile,
     attestation: Option<NewFile>,
+    backup: Option<Backup>,
 }
 
 impl Places {
@@ -43,6 +45,16 @@ impl Places {
             private: reserve(&plan.output)?,
             public: reserve(&public_name(&plan.output))?,
             attestation: wanted.attestation.as_deref().map(reserve).transpose()?,
+            backup: match &wanted.backup {
+                Some(path) => {
+                    let otherwise = wanted.but(|it| it.backup = None).words();
+                    Some(Backup::reserve(
+                        path,
+                        &format!("{otherwise} --backup FILE"),
+                    )?)
+                }
+                None => None,
+            },
         })
     }
 
@@ -71,6 +83,10 @@ impl Places {
         fill(self.private, private.as_bytes(), 0o600)?;
         fill(self.public, format!("{public}\n").as_bytes(), 0o644)?;
         let _ = made;
+        if let Some(backup) = self.backup {
+            let private = quoted_if_need_be(&written.private.display().to_string());
+            backup.add(file, &format!("passkey ssh backup {private} --to FILE"))?;
+        }
         Ok(written)
     }
 }

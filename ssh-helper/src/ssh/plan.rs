@@ -13,8 +13,8 @@ use ceremony::ssh_application::SshApplication;
 use nix::unistd::{User, geteuid};
 
 use super::directory;
-use super::key_file::{self, Flags, KeyFile};
-use super::passphrase;
+use super::key_file::{Flags, KeyFile};
+use super::opening;
 use crate::cli::ssh::Enroll;
 use crate::failure::Failure;
 use crate::key_name::quoted_if_need_be;
@@ -175,8 +175,7 @@ impl<'w> Plan<'w> {
 
 /// The key that a spare is wanted for.
 fn first(path: &Path, screen: &mut Screen) -> Result<KeyFile, Failure> {
-    KeyFile::read(path, || passphrase::of(path, None, screen))
-        .map_err(|problem| key_file::failure(path, problem))
+    opening::open(path, None, screen).map(|opened| opened.key)
 }
 
 /// What ssh-keygen notes by itself.

@@ -10,6 +10,7 @@
 
 mod agent;
 mod authority;
+mod backup;
 mod desk;
 mod download;
 mod enroll;
