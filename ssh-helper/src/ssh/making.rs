@@ -178,7 +178,9 @@ impl ToMake for Making<'_> {
 
 /// As much of `text` as a security key keeps.
 fn shortened(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(LONGEST_USER_NAME))
+    (0..=LONGEST_USER_NAME)
+        .rev()
+        .find_map(|length| text.get(..length.min(text.len())))
         .unwrap_or_default()
 }
 

@@ -2,6 +2,7 @@
 //! is there.
 #![forbid(unsafe_code)]
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use ceremony::attestation::NewCredential;
@@ -72,16 +73,17 @@ impl Places {
             attestation: self.attestation.as_ref().map(|it| it.path().to_owned()),
             backup: plan.wanted.backup.clone(),
         };
-        let lost = |problem: &dyn std::fmt::Display| not_written(problem, plan);
-        let private = file
-            .to_openssh(&plan.wanted.encryption, passphrase)
-            .map_err(|problem| lost(&problem))?;
-        let public = file.public_line().map_err(|problem| lost(&problem))?;
-        let fill = |place: NewFile, contents: &[u8], mode| {
-            place.fill(contents, mode).map_err(|problem| lost(&problem))
-        };
-        fill(self.private, private.as_bytes(), 0o600)?;
-        fill(self.public, format!("{public}\n").as_bytes(), 0o644)?;
+        let private = file.to_openssh(&plan.wanted.encryption, passphrase);
+        let private = private.map_err(|problem| lost(&problem, plan))?;
+        let place = self.private;
+        place
+            .fill(private.as_bytes(), 0o600)
+            .map_err(|problem| lost(&problem, plan))?;
+        let incomplete = |problem: &dyn Display| incomplete(problem, &written.private);
+        let public = file.public_line().map_err(|problem| incomplete(&problem))?;
+        self.public
+            .fill(format!("{public}\n").as_bytes(), 0o644)
+            .map_err(|problem| incomplete(&problem))?;
         let _ = made;
         if let Some(backup) = self.backup {
             let private = quoted_if_need_be(&written.private.display().to_string());
@@ -112,20 +114,26 @@ fn in_the_way(problem: &CannotWrite, plan: &Plan<'_>) -> Failure {
     )
 }
 
-/// The security key has made the key, and a file could not be written.
-fn not_written(problem: &dyn std::fmt::Display, plan: &Plan<'_>) -> Failure {
+/// The security key has made the key, and its private-key file could not be
+/// written.
+fn lost(problem: &dyn Display, plan: &Plan<'_>) -> Failure {
     let what_to_do = if plan.flags.is_resident() {
         "the security key keeps the key itself; write its files elsewhere: \
          passkey ssh import DIRECTORY"
             .to_owned()
     } else {
-        format!(
-            "what was written before it stands in {}; or make another key: {}",
-            quoted_if_need_be(&plan.output.display().to_string()),
-            plan.again
-        )
+        format!("nothing is left of that key; make another: {}", plan.again)
     };
     Failure::new(problem.to_string(), what_to_do)
+}
+
+/// The private-key file stands, and what should stand beside it does not.
+fn incomplete(problem: &dyn Display, private: &Path) -> Failure {
+    let private = quoted_if_need_be(&private.display().to_string());
+    Failure::new(
+        problem.to_string(),
+        format!("the key itself is made, and in {private}: passkey ssh show {private}"),
+    )
 }
 
 /// Whether ssh tries a private key of this name by itself.

@@ -16,6 +16,7 @@ use crate::key_name::{quoted, quoted_if_need_be};
 /// the public key. Nothing is written over unless told so, and what cannot be
 /// written is found out before anybody is asked for a touch.
 #[derive(Args, Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Enroll {
     /// The private-key file; its public key goes to FILE.pub. Where left out,
     /// `~/.ssh/id_ecdsa_sk` or `~/.ssh/id_ed25519_sk`.
@@ -56,7 +57,7 @@ pub(crate) struct Enroll {
     pub(crate) verify_required: bool,
 
     /// Sign without a touch, for scripts. Servers refuse such signatures unless
-    /// the line in authorized_keys allows them.
+    /// the line in `authorized_keys` allows them.
     #[arg(long)]
     pub(crate) no_touch_required: bool,
 
