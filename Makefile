@@ -9,7 +9,7 @@ SHELL_FILES := .ci/run .ci/advisories .ci/debians .ci/prerequisites fuzz/run fuz
 
 # What the bench plays with and judges by, beyond what building needs. No openssh-server, which
 # would open a port on whichever machine runs the tests: `.ci/debians` has one without that.
-BENCH_PACKAGES := binutils groff-base git jq openssh-client util-linux bsdutils passwd login sudo fido2-tools libpam-u2f pamu2fcfg
+BENCH_PACKAGES := binutils groff-base git jq openssl openssh-client util-linux bsdutils passwd login sudo fido2-tools libpam-u2f pamu2fcfg
 
 # How long each fuzz target runs.
 FUZZ_SECONDS ?= 60

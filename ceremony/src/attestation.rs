@@ -137,7 +137,7 @@ fn packed<R: RelyingParty>(
     public_key: &PublicKey<R>,
 ) -> Result<Kind, Refusal> {
     let statement = Packed::parse(statement).ok_or(Refusal::Statement("not well-formed"))?;
-    let Some(certificate) = statement.certificate else {
+    let Some(certificate) = statement.certificates.first() else {
         if statement.algorithm != public_key.algorithm().cose() {
             return Err(Refusal::Statement("another algorithm than the key's"));
         }
@@ -155,28 +155,36 @@ fn packed<R: RelyingParty>(
     Ok(Kind::PackedX5c)
 }
 
-struct Packed<'a> {
-    algorithm: i64,
-    signature: &'a [u8],
-    /// The first of x5c, which signed.
-    certificate: Option<&'a [u8]>,
+/// A statement of format *packed* (WebAuthn §8.2), taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed<'a> {
+    /// `alg`: how it was signed, by its COSE number.
+    pub algorithm: i64,
+    /// `sig`.
+    pub signature: &'a [u8],
+    /// `x5c`: the certificate that signed, then those that vouch for it, each for
+    /// the one before; none where the key attests itself.
+    pub certificates: Vec<&'a [u8]>,
 }
 
 impl<'a> Packed<'a> {
-    fn parse(statement: &'a [u8]) -> Option<Self> {
+    /// Takes `statement` apart, where it has all members it must have and no
+    /// other.
+    pub fn parse(statement: &'a [u8]) -> Option<Self> {
         let mut decoder = Decoder::new(statement);
-        let (mut algorithm, mut signature, mut certificate) = (None, None, None);
+        let (mut algorithm, mut signature, mut certificates) = (None, None, None);
         for _ in 0..decoder.map().ok()?? {
             let before = match decoder.str().ok()? {
                 "alg" => algorithm.replace(decoder.i64().ok()?).is_some(),
                 "sig" => signature.replace(decoder.bytes().ok()?).is_some(),
                 "x5c" => {
-                    let certificates = decoder.array().ok()??;
-                    let first = decoder.bytes().ok()?;
-                    for _ in 1..certificates {
-                        decoder.bytes().ok()?;
+                    let mut all = Vec::new();
+                    for _ in 0..decoder.array().ok()?? {
+                        all.push(decoder.bytes().ok()?);
                     }
-                    certificate.replace(first).is_some()
+                    // A list of nobody would pass for self attestation.
+                    (!all.is_empty()).then_some(())?;
+                    certificates.replace(all).is_some()
                 }
                 // Members of other attestation types (ecdaaKeyId) have no
                 // place here.
@@ -190,7 +198,7 @@ impl<'a> Packed<'a> {
         Some(Self {
             algorithm: algorithm?,
             signature: signature?,
-            certificate,
+            certificates: certificates.unwrap_or_default(),
         })
     }
 }
@@ -392,7 +400,10 @@ mod tests {
         let mut strange = honest.statement.clone();
         strange[0] = 0xa3;
         strange.extend([0x63, b'x', b'x', b'x', 0x26]);
-        for statement in [left_over, twice, strange, vec![0xa0], Vec::new()] {
+        let mut nobody = honest.statement.clone();
+        nobody[0] = 0xa3;
+        nobody.extend([0x63, b'x', b'5', b'c', 0x80]);
+        for statement in [left_over, twice, strange, nobody, vec![0xa0], Vec::new()] {
             assert_eq!(
                 judge(&AttestationObject {
                     statement,

@@ -14,7 +14,7 @@ mod done;
 mod fingerprints;
 mod info;
 mod list;
-mod models;
+pub(crate) mod models;
 mod not_done;
 mod pin;
 mod reset;

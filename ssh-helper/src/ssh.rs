@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod also_login;
+mod attestation;
 mod backup;
 mod directory;
 mod enroll;
@@ -14,6 +15,7 @@ mod places;
 mod plan;
 mod recover;
 mod show;
+mod verify_attestation;
 
 use crate::cli::ssh::{Ssh, SshCommand};
 use crate::failure::Failure;
@@ -24,11 +26,13 @@ pub(crate) fn ssh(wanted: &Ssh, screen: &mut Screen) -> Result<(), Failure> {
     let node = wanted.node.as_deref();
     match &wanted.command {
         SshCommand::Enroll(wanted) => enroll::enroll(wanted, node, screen),
+        SshCommand::VerifyAttestation(wanted) => {
+            verify_attestation::verify_attestation(wanted, screen)
+        }
         SshCommand::List
         | SshCommand::Import(_)
         | SshCommand::Remove(_)
-        | SshCommand::Rename(_)
-        | SshCommand::VerifyAttestation(_) => Err(Failure::new("this is not built yet", "wait")),
+        | SshCommand::Rename(_) => Err(Failure::new("this is not built yet", "wait")),
         SshCommand::Show(wanted) => show::show(wanted, screen),
         SshCommand::Backup(wanted) => backup::backup(wanted, screen),
         SshCommand::Recover(wanted) => recover::recover(wanted, screen),

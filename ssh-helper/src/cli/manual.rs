@@ -56,7 +56,8 @@ const JSON: &str = "\
 With --json the result is one line on stdout, an object with \"version\": 1. The
 version grows when a member goes or changes its meaning; new members may come
 at any time. Talk stays on stderr. A failure prints no object, and exits with
-1; only receipt verify then says which receipts do not hold.
+1; only receipt verify then says which receipts do not hold, and
+ssh verify-attestation which step.
   enroll
       user, file, credential, attestation, number (of keys now), undo
   list
@@ -105,6 +106,11 @@ at any time. Talk stays on stderr. A failure prints no object, and exits with
       key, user_present, user_verified, counter], check_with
   export allowed-signers
       user, allowed_signers
+  ssh verify-attestation
+      holds, steps [step, holds, says], key (null where it does not hold)
+      [type, fingerprint, public_key, application, aaguid, model,
+      certificate_names_model, user_present, user_verified, protection
+      (credProtect's level), backup_eligible, backed_up, certificate, root]
 A credential of this machine has name, algorithm, user_verification
 (\"required\" or \"discouraged\"), enrolled (RFC 3339), rp_id, aaguid,
 discoverable, synced, answers_silently, public_key (OpenSSH), fingerprint.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use ceremony::attestation::NewCredential;
 use ceremony::ssh_application::SshApplication;
 
+use super::attestation;
 use super::backup::Backup;
 use super::directory::{self, public_name};
 use super::key_file::KeyFile;
@@ -84,7 +85,13 @@ impl Places {
         self.public
             .fill(format!("{public}\n").as_bytes(), 0o644)
             .map_err(|problem| incomplete(&problem))?;
-        let _ = made;
+        if let Some(place) = self.attestation {
+            let contents = attestation::contents(made, &plan.challenge)
+                .map_err(|problem| incomplete(&problem))?;
+            place
+                .fill(&contents, 0o644)
+                .map_err(|problem| incomplete(&problem))?;
+        }
         if let Some(backup) = self.backup {
             let private = quoted_if_need_be(&written.private.display().to_string());
             backup.add(file, &format!("passkey ssh backup {private} --to FILE"))?;

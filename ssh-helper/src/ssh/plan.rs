@@ -12,6 +12,7 @@ use ceremony::registration::{Discoverable, random_bytes};
 use ceremony::ssh_application::SshApplication;
 use nix::unistd::{User, geteuid};
 
+use super::attestation;
 use super::directory;
 use super::key_file::{Flags, KeyFile};
 use super::opening;
@@ -22,7 +23,7 @@ use crate::machine;
 use crate::screen::Screen;
 
 /// The most bytes of a challenge.
-const LONGEST_CHALLENGE: u64 = 65536;
+const LONGEST_CHALLENGE: u64 = attestation::LONGEST_CHALLENGE as u64;
 
 /// An SSH key to make.
 pub(super) struct Plan<'w> {

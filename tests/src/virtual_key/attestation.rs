@@ -21,6 +21,15 @@ impl Attestation {
         }
     }
 
+    /// A maker's: a P-256 key's 32 bytes, and its certificate in DER.
+    #[must_use]
+    pub fn new(private_key: &[u8], certificate: &[u8]) -> Self {
+        Self {
+            private_key: private_key.to_vec(),
+            certificate: certificate.to_vec(),
+        }
+    }
+
     /// The DER certificate that a registration should carry.
     pub fn certificate(&self) -> &[u8] {
         &self.certificate

@@ -9,6 +9,8 @@
 )]
 
 mod agent;
+mod attestation;
+mod attestation_file;
 mod authority;
 mod backup;
 mod desk;
@@ -16,5 +18,6 @@ mod download;
 mod enroll;
 mod git;
 mod keygen;
+mod manufacturer;
 mod sitting;
 mod sshd;

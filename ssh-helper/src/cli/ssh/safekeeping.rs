@@ -71,19 +71,25 @@ pub(crate) struct Recover {
 ///
 /// Takes the files that `passkey ssh enroll --attestation` and
 /// `ssh-keygen -O write-attestation` write; for the latter, the challenge and the
-/// public key are needed beside it. Ends with 1 where something does not hold.
+/// public key are needed beside it. The statement must be of format "packed", with
+/// a certificate for security keys (OU=Authenticator Attestation), from which a
+/// chain leads to one of the roots now. Ends with 1 where something does not hold.
+///
+/// It says what was so when the key was made. It does not say whether logins with
+/// the key are touched for, nor whether its maker has withdrawn the certificate.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct VerifyAttestation {
     /// The attestation file.
     pub(crate) file: PathBuf,
 
     /// Certificates of makers that are trusted, in PEM; may be given several
-    /// times.
+    /// times. A root's own dates are not looked at. One that may not issue others
+    /// is trusted for itself: the certificate in the security keys.
     #[arg(long, value_name = "FILE", required = true)]
     pub(crate) roots: Vec<PathBuf>,
 
     /// Accept only these models: a file with an AAGUID a line. Lines that begin
-    /// with # are passed over.
+    /// with # are passed over. The certificate must then name the model.
     #[arg(long, value_name = "FILE")]
     pub(crate) aaguids: Option<PathBuf>,
 
@@ -91,7 +97,8 @@ pub(crate) struct VerifyAttestation {
     #[arg(long, value_name = "FILE")]
     pub(crate) public_key: Option<PathBuf>,
 
-    /// The challenge that was to be signed.
+    /// The challenge that was to be signed, 1 to 65536 bytes. Without it nobody
+    /// knows when the key was made, nor for whom.
     #[arg(long, value_name = "FILE")]
     pub(crate) challenge: Option<PathBuf>,
 
