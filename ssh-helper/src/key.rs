@@ -1,4 +1,5 @@
-//! `passkey key`: looks after a security key itself.
+//! `passkey key`: looks after a security key itself. What is `pub(crate)` is what
+//! [`passkey ssh`](crate::ssh) needs to look after the SSH keys on one.
 //!
 //! What a key is asked by getInfo, how many tries its PIN has left, its
 //! settings and its reset go through the engine of `ceremony`. PINs,
@@ -13,6 +14,7 @@ mod credentials;
 mod done;
 mod fingerprints;
 mod info;
+pub(crate) mod kept;
 mod list;
 pub(crate) mod models;
 mod not_done;
@@ -20,7 +22,13 @@ mod pin;
 mod reset;
 mod touching;
 mod typed_pin;
-mod worker;
+pub(crate) mod worker;
+
+pub(crate) use asking::with_pin;
+pub(crate) use chosen::{Chosen, plugged_in_at};
+pub(crate) use done::{Done, Which};
+pub(crate) use not_done::NotDone;
+pub(crate) use typed_pin::TypedPin;
 
 pub(crate) use chosen::plugged_in_at;
 pub(crate) use done::Which;

@@ -38,7 +38,7 @@ pub(crate) struct Chosen {
 
 impl Chosen {
     /// The key at `node`, the only one, or the one that a person names.
-    /// `command` is what follows `passkey key`.
+    /// `command` is what follows `passkey`.
     pub(crate) fn find(
         node: Option<&Path>,
         command: &str,
@@ -46,10 +46,10 @@ impl Chosen {
     ) -> Result<Self, Failure> {
         let again = match node {
             Some(node) => format!(
-                "passkey key {command} --key {}",
+                "passkey {command} --key {}",
                 quoted_if_need_be(&printable(&node.display().to_string(), 64))
             ),
-            None => format!("passkey key {command}"),
+            None => format!("passkey {command}"),
         };
         let key = which(node, &again, screen)?;
         let described = describe(&key).map_err(|problem| problem.failure(&key, &again))?;
@@ -97,6 +97,12 @@ impl Chosen {
     /// Whether the option of this name is there, whatever it is set to.
     pub(crate) fn knows(&self, option: &str) -> bool {
         self.described.option(option).is_some()
+    }
+
+    /// Who asks, for others who want the key meanwhile: `passkey ssh`.
+    pub(crate) fn asked_by(&self) -> String {
+        let words: Vec<&str> = self.again.split(' ').take(2).collect();
+        words.join(" ")
     }
 
     /// The failure for `problem`.

@@ -35,11 +35,11 @@ pub(crate) fn config(
                 OnOrOff::On => "on",
                 OnOrOff::Off => "off",
             };
-            let chosen = Chosen::find(node, &format!("config always-uv {word}"), screen)?;
+            let chosen = Chosen::find(node, &format!("key config always-uv {word}"), screen)?;
             always_uv(wanted, &chosen, screen)
         }
         ConfigCommand::MinPinLength { length } => {
-            let chosen = Chosen::find(node, &format!("config min-pin-length {length}"), screen)?;
+            let chosen = Chosen::find(node, &format!("key config min-pin-length {length}"), screen)?;
             min_pin_length(length, &chosen, screen)
         }
     }

@@ -26,15 +26,15 @@ pub(crate) fn fingerprints(
 ) -> Result<(), Failure> {
     match wanted {
         FingerprintsCommand::List => {
-            let chosen = able(node, "fingerprints list", screen)?;
+            let chosen = able(node, "key fingerprints list", screen)?;
             list(&chosen, screen)
         }
         FingerprintsCommand::Add { name } => {
-            let chosen = able(node, "fingerprints add", screen)?;
+            let chosen = able(node, "key fingerprints add", screen)?;
             add(name.as_deref(), &chosen, screen)
         }
         FingerprintsCommand::Rename { id, name } => {
-            let chosen = able(node, &format!("fingerprints rename {id} NAME"), screen)?;
+            let chosen = able(node, &format!("key fingerprints rename {id} NAME"), screen)?;
             let renamed = with_one(id, &chosen, screen, |one, pin, _| {
                 Ok(Work::RenameFingerprint {
                     pin: pin.clone(),
@@ -49,7 +49,7 @@ pub(crate) fn fingerprints(
             screen.report(&Done::new(&chosen.key, "fingerprint renamed", [sentence]))
         }
         FingerprintsCommand::Remove { id } => {
-            let chosen = able(node, &format!("fingerprints remove {id}"), screen)?;
+            let chosen = able(node, &format!("key fingerprints remove {id}"), screen)?;
             let removed = with_one(id, &chosen, screen, |one, pin, screen| {
                 confirm_removal(one, &chosen, screen)?;
                 Ok(Work::RemoveFingerprint {

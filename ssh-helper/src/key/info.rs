@@ -17,7 +17,7 @@ use crate::screen::{Report, Screen};
 
 /// Shows it.
 pub(crate) fn info(node: Option<&Path>, screen: &mut Screen) -> Result<(), Failure> {
-    let chosen = Chosen::find(node, "info", screen)?;
+    let chosen = Chosen::find(node, "key info", screen)?;
     let tries = if chosen.info.options.client_pin {
         match chosen.pin_tries() {
             Ok(tries) => Some(tries),

@@ -19,8 +19,8 @@ pub(crate) fn pin(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     match wanted {
-        PinCommand::Set => set(&Chosen::find(node, "pin set", screen)?, screen),
-        PinCommand::Change => change(&Chosen::find(node, "pin change", screen)?, screen),
+        PinCommand::Set => set(&Chosen::find(node, "key pin set", screen)?, screen),
+        PinCommand::Change => change(&Chosen::find(node, "key pin change", screen)?, screen),
     }
 }
 

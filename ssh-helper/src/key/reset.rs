@@ -16,10 +16,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::asking::{ask_pin, counted, somebody_must_be_there};
 use super::chosen::{Chosen, describe};
-use super::credentials::{can_list, held};
+use super::kept::{Kept, can_list};
 use super::done::Done;
 use super::not_done::NotDone;
 use super::touching::Touching;
+use super::worker::HeldCredential;
 use crate::failure::Failure;
 use crate::machine;
 use crate::screen::Screen;
@@ -38,7 +39,7 @@ const TO_OPEN: Duration = Duration::from_secs(5);
 
 /// Resets it.
 pub(crate) fn reset(node: Option<&Path>, screen: &mut Screen) -> Result<(), Failure> {
-    let chosen = Chosen::find(node, "reset", screen)?;
+    let chosen = Chosen::find(node, "key reset", screen)?;
     somebody_must_be_there(&chosen, "a word is asked for")?;
     let credentials = count(&chosen, screen);
     for line in what_is_lost(&chosen, credentials) {
@@ -102,7 +103,7 @@ fn count(chosen: &Chosen, screen: &mut Screen) -> Option<usize> {
     if chosen.pin_tries().ok()?.left <= 1 {
         return None;
     }
-    match held(chosen, &pin, screen) {
+    match HeldCredential::all(chosen, &pin, screen) {
         Ok(held) => Some(held.len()),
         Err(why) if why.status() == Some(Status::PinInvalid) => {
             screen.say("That PIN was wrong; nothing was counted.");

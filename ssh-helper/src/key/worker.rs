@@ -12,5 +12,7 @@ mod lines;
 mod work;
 
 pub(crate) use foreman::{Broken, run};
-pub(crate) use lines::{Fingerprint, HeldCredential, Line, Outcome, Work};
+pub(crate) use lines::{
+    Fingerprint, HeldCredential, HeldForSsh, HeldKind, HeldSshKey, Line, Outcome, Work,
+};
 pub(crate) use work::work;

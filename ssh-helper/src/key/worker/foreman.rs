@@ -55,7 +55,7 @@ pub(crate) fn run(
     };
     let end = Instant::now() + longest;
     let request = request(chosen, work);
-    let claims = machine::claims("Requested by passkey key.", screen);
+    let claims = machine::claims(&format!("Requested by {}.", chosen.asked_by()), screen);
     // The crate takes what is meant for others for its own, so there must be
     // none.
     let _claimed = match claims.map(|claims| claims.claim_alone(key, longest)) {

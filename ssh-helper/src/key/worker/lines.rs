@@ -41,6 +41,17 @@ pub(crate) enum Work {
         pin: TypedPin,
         id: String,
     },
+    /// What it keeps for relying parties of SSH's alone, and its slots left.
+    ListSshKeys {
+        pin: TypedPin,
+    },
+    /// Gives a credential another name. Keys refuse another user than its own.
+    RenameCredential {
+        pin: TypedPin,
+        id: String,
+        user_id: String,
+        name: String,
+    },
     ListFingerprints {
         pin: TypedPin,
     },
@@ -107,6 +118,8 @@ pub(crate) enum Outcome {
     Nothing,
     /// What the key keeps.
     Credentials(Vec<HeldCredential>),
+    /// What it keeps for SSH.
+    SshKeys(HeldForSsh),
     /// The fingers it knows, or the one it has come to know.
     Fingerprints(Vec<Fingerprint>),
 }
@@ -134,6 +147,47 @@ pub(crate) struct HeldCredential {
     pub(crate) rp_id: String,
     pub(crate) user_name: String,
     pub(crate) user_display_name: String,
+}
+
+/// What a key keeps for SSH, as it says it: nothing here is fit to be shown, or
+/// believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HeldForSsh {
+    pub(crate) keys: Vec<HeldSshKey>,
+    /// The relying parties whose credentials it did not list, and why.
+    pub(crate) not_listed: Vec<(String, String)>,
+    /// How many credentials it has room for, where it says so.
+    pub(crate) slots_left: Option<u32>,
+}
+
+/// A credential of a relying party that begins with `ssh:`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HeldSshKey {
+    /// In hexadecimal.
+    pub(crate) id: String,
+    pub(crate) rp_id: String,
+    /// rpIDHash, in hexadecimal. A key may cut the rpId short; this stays.
+    pub(crate) rp_id_hash: String,
+    /// In hexadecimal.
+    pub(crate) user_id: String,
+    pub(crate) user_name: String,
+    pub(crate) user_display_name: String,
+    pub(crate) kind: HeldKind,
+    /// In hexadecimal: 04, x and y, or what an Ed25519 key has.
+    pub(crate) public_key: String,
+    /// The level of credProtect; 0 where it does not say.
+    pub(crate) cred_protect: u8,
+}
+
+/// The kinds of public keys (RFC 9053 §7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum HeldKind {
+    /// kty 2.
+    Ec2,
+    /// kty 1.
+    Okp,
+    /// Any other.
+    Other,
 }
 
 /// A finger that a key knows, made fit to be shown.

@@ -10,7 +10,12 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use ceremony::authenticator::hidraw;
 use ceremony::credential::printable;
 use ctap_hid_fido2::fidokey::FidoKeyHid;
+use ctap_hid_fido2::fidokey::credential_management::credential_management_params::{
+    Credential, CredentialProtectionPolicy, Rp,
+};
+use ctap_hid_fido2::public_key::PublicKeyType;
 use ctap_hid_fido2::public_key_credential_descriptor::PublicKeyCredentialDescriptor;
+use ctap_hid_fido2::public_key_credential_user_entity::PublicKeyCredentialUserEntity;
 use ctap_hid_fido2::{Cfg, FidoKeyHidFactory, HidParam};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, setrlimit};
@@ -18,7 +23,10 @@ use nix::sys::signal::Signal;
 use nix::unistd::{dup2_stderr, dup2_stdout, getppid};
 use zeroize::Zeroizing;
 
-use super::lines::{Failed, Fingerprint, HeldCredential, Line, Outcome, Request, Work};
+use super::lines::{
+    Failed, Fingerprint, HeldCredential, HeldForSsh, HeldKind, HeldSshKey, Line, Outcome, Request,
+    Work,
+};
 use crate::failure::Failure;
 
 /// The longest request. It holds two PINs, an id and a name.
@@ -140,11 +148,24 @@ fn perform(request: &Request, lines: &mut Lines) -> Performed {
         Work::ChangePin { old, new } => nothing(key.change_pin(old.text(), new.text())),
         Work::ListCredentials { pin } => list_credentials(&key, pin.text()),
         Work::RemoveCredential { pin, id } => {
-            let descriptor = PublicKeyCredentialDescriptor {
-                id: bytes(id)?,
-                ctype: "public-key".into(),
-            };
-            nothing(key.credential_management_delete_credential(Some(pin.text()), descriptor))
+            let credential = descriptor(id)?;
+            nothing(key.credential_management_delete_credential(Some(pin.text()), credential))
+        }
+        Work::ListSshKeys { pin } => list_ssh_keys(&key, pin.text()),
+        Work::RenameCredential {
+            pin,
+            id,
+            user_id,
+            name,
+        } => {
+            let credential = descriptor(id)?;
+            let user =
+                PublicKeyCredentialUserEntity::new(Some(&bytes(user_id)?), Some(name), Some(name));
+            nothing(key.credential_management_update_user_information(
+                Some(pin.text()),
+                credential,
+                user,
+            ))
         }
         Work::ListFingerprints { pin } => list_fingerprints(&key, pin.text()),
         Work::AddFingerprint { pin, name } => {
@@ -159,19 +180,33 @@ fn perform(request: &Request, lines: &mut Lines) -> Performed {
     }
 }
 
-fn list_credentials(key: &FidoKeyHid, pin: &str) -> Performed {
-    let parties = match key.credential_management_enumerate_rps(Some(pin)) {
-        Ok(parties) => parties,
+fn descriptor(id: &str) -> Result<PublicKeyCredentialDescriptor, Failed> {
+    Ok(PublicKeyCredentialDescriptor {
+        id: bytes(id)?,
+        ctype: "public-key".into(),
+    })
+}
+
+/// The relying parties for which it keeps anything.
+fn parties(key: &FidoKeyHid, pin: &str) -> Result<Vec<Rp>, Failed> {
+    match key.credential_management_enumerate_rps(Some(pin)) {
+        Ok(parties) => Ok(parties),
         Err(problem) => match why(&problem) {
-            Failed::Status(NO_CREDENTIALS) => return Ok(Outcome::Credentials(Vec::new())),
-            other => return Err(other),
+            Failed::Status(NO_CREDENTIALS) => Ok(Vec::new()),
+            other => Err(other),
         },
-    };
+    }
+}
+
+fn credentials_of(key: &FidoKeyHid, pin: &str, party: &Rp) -> Result<Vec<Credential>, Failed> {
+    key.credential_management_enumerate_credentials(Some(pin), &party.rpid_hash)
+        .map_err(|problem| why(&problem))
+}
+
+fn list_credentials(key: &FidoKeyHid, pin: &str) -> Performed {
     let mut held = Vec::new();
-    for party in parties {
-        let credentials = key
-            .credential_management_enumerate_credentials(Some(pin), &party.rpid_hash)
-            .map_err(|problem| why(&problem))?;
+    for party in parties(key, pin)? {
+        let credentials = credentials_of(key, pin, &party)?;
         let rp_id = printable(&party.public_key_credential_rp_entity.id, 255);
         held.extend(credentials.into_iter().map(|credential| {
             let user = credential.public_key_credential_user_entity;
@@ -184,6 +219,66 @@ fn list_credentials(key: &FidoKeyHid, pin: &str) -> Performed {
         }));
     }
     Ok(Outcome::Credentials(held))
+}
+
+/// What it keeps for SSH. Others' credentials are not asked for, and one relying
+/// party that cannot be listed does not hide the next.
+fn list_ssh_keys(key: &FidoKeyHid, pin: &str) -> Performed {
+    let mut held = HeldForSsh::default();
+    for party in parties(key, pin)? {
+        let rp_id = &party.public_key_credential_rp_entity.id;
+        if !is_of_ssh(rp_id) {
+            continue;
+        }
+        match credentials_of(key, pin, &party) {
+            Ok(credentials) => held
+                .keys
+                .extend(credentials.iter().map(|it| for_ssh(&party, it))),
+            Err(Failed::Status(status)) => {
+                let why = format!("it answers with status 0x{status:02x}");
+                held.not_listed.push((rp_id.clone(), why));
+            }
+            Err(Failed::Words(why)) => held.not_listed.push((rp_id.clone(), why)),
+            Err(other) => return Err(other),
+        }
+    }
+    // What a key does not say need not hide what it keeps.
+    let room = key.credential_management_get_creds_metadata(Some(pin));
+    held.slots_left = room
+        .ok()
+        .map(|room| room.max_possible_remaining_resident_credentials_count);
+    Ok(Outcome::SshKeys(held))
+}
+
+/// Whether a relying party is SSH's, as OpenSSH sees it: in whatever case.
+fn is_of_ssh(rp_id: &str) -> bool {
+    rp_id
+        .get(..4)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("ssh:"))
+}
+
+fn for_ssh(party: &Rp, credential: &Credential) -> HeldSshKey {
+    let user = &credential.public_key_credential_user_entity;
+    HeldSshKey {
+        id: hexadecimal(&credential.public_key_credential_descriptor.id),
+        rp_id: party.public_key_credential_rp_entity.id.clone(),
+        rp_id_hash: hexadecimal(&party.rpid_hash),
+        user_id: hexadecimal(&user.id),
+        user_name: user.name.clone(),
+        user_display_name: user.display_name.clone(),
+        kind: match credential.public_key.key_type {
+            PublicKeyType::Ecdsa256 => HeldKind::Ec2,
+            PublicKeyType::Ed25519 => HeldKind::Okp,
+            PublicKeyType::Unknown => HeldKind::Other,
+        },
+        public_key: hexadecimal(&credential.public_key.der),
+        cred_protect: match credential.cred_protect {
+            CredentialProtectionPolicy::Unknown => 0,
+            CredentialProtectionPolicy::UserVerificationOptional => 1,
+            CredentialProtectionPolicy::UserVerificationOptionalWithCredentialIdList => 2,
+            CredentialProtectionPolicy::UserVerificationRequired => 3,
+        },
+    }
 }
 
 fn list_fingerprints(key: &FidoKeyHid, pin: &str) -> Performed {
@@ -337,6 +432,16 @@ mod tests {
             Failed::Disturbed
         ));
         assert!(matches!(why(&"ciborium parse error"), Failed::Words(_)));
+    }
+
+    #[test]
+    fn what_is_of_ssh_begins_so_in_whatever_case() {
+        for rp_id in ["ssh:", "ssh:work", "SSH:work", "ssh:\u{1b}[2J"] {
+            assert!(is_of_ssh(rp_id), "{rp_id:?}");
+        }
+        for rp_id in ["", "ssh", "ssh.example", "pam://laptop", "ßß:"] {
+            assert!(!is_of_ssh(rp_id), "{rp_id:?}");
+        }
     }
 
     #[test]
