@@ -19,6 +19,12 @@ impl Failure {
             what_to_do: what_to_do.into(),
         }
     }
+
+    /// What happened, and what to type; where it is one of several that are told
+    /// as a result.
+    pub(crate) fn into_sentences(self) -> (String, String) {
+        (self.happened, self.what_to_do)
+    }
 }
 
 impl fmt::Display for Failure {

@@ -30,9 +30,6 @@ pub(crate) use done::{Done, Which};
 pub(crate) use not_done::NotDone;
 pub(crate) use typed_pin::TypedPin;
 
-pub(crate) use chosen::plugged_in_at;
-pub(crate) use done::Which;
-
 use crate::cli::key::{Key, KeyCommand};
 use crate::failure::Failure;
 use crate::screen::Screen;

@@ -14,6 +14,7 @@ mod passphrase;
 mod places;
 mod plan;
 mod recover;
+mod resident;
 mod show;
 mod verify_attestation;
 
@@ -29,10 +30,10 @@ pub(crate) fn ssh(wanted: &Ssh, screen: &mut Screen) -> Result<(), Failure> {
         SshCommand::VerifyAttestation(wanted) => {
             verify_attestation::verify_attestation(wanted, screen)
         }
-        SshCommand::List
-        | SshCommand::Import(_)
-        | SshCommand::Remove(_)
-        | SshCommand::Rename(_) => Err(Failure::new("this is not built yet", "wait")),
+        SshCommand::List => resident::list(node, screen),
+        SshCommand::Import(wanted) => resident::import(wanted, node, screen),
+        SshCommand::Remove(wanted) => resident::remove(wanted, node, screen),
+        SshCommand::Rename(wanted) => resident::rename(wanted, node, screen),
         SshCommand::Show(wanted) => show::show(wanted, screen),
         SshCommand::Backup(wanted) => backup::backup(wanted, screen),
         SshCommand::Recover(wanted) => recover::recover(wanted, screen),

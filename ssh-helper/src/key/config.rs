@@ -39,7 +39,8 @@ pub(crate) fn config(
             always_uv(wanted, &chosen, screen)
         }
         ConfigCommand::MinPinLength { length } => {
-            let chosen = Chosen::find(node, &format!("key config min-pin-length {length}"), screen)?;
+            let chosen =
+                Chosen::find(node, &format!("key config min-pin-length {length}"), screen)?;
             min_pin_length(length, &chosen, screen)
         }
     }

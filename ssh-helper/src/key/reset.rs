@@ -16,8 +16,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::asking::{ask_pin, counted, somebody_must_be_there};
 use super::chosen::{Chosen, describe};
-use super::kept::{Kept, can_list};
 use super::done::Done;
+use super::kept::{Kept, can_list};
 use super::not_done::NotDone;
 use super::touching::Touching;
 use super::worker::HeldCredential;

@@ -286,6 +286,11 @@ impl fmt::Display for CannotWrite {
 }
 
 impl CannotWrite {
+    /// Whether no file at all can be written there.
+    pub(crate) fn is_about_the_directory(&self) -> bool {
+        matches!(self.why, Why::Directory(_) | Why::System(_))
+    }
+
     /// The pair of sentences; `force` is how to replace what is there, and
     /// `elsewhere` how to write to another place.
     pub(crate) fn failure(&self, force: &str, elsewhere: &str) -> Failure {

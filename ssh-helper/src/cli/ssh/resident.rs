@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::Encryption;
 use crate::cli::key::hexadecimal;
+use crate::key_name::quoted_if_need_be;
 
 /// Write the files of the SSH keys that a security key keeps itself
 /// (`ssh-keygen -K`).
@@ -30,6 +31,39 @@ pub(crate) struct Import {
     /// How the private-key files are encrypted, all with one passphrase.
     #[command(flatten)]
     pub(crate) encryption: Encryption,
+}
+
+impl Import {
+    /// The command as it was typed, without the word passkey.
+    pub(crate) fn words(&self) -> String {
+        let path = |path: &PathBuf| quoted_if_need_be(&path.display().to_string());
+        let encryption = &self.encryption;
+        let words = [
+            Some("ssh import".to_owned()),
+            self.directory.as_ref().map(path),
+            self.only.as_ref().map(|id| format!("--only {id}")),
+            self.force.then(|| "--force".to_owned()),
+            encryption
+                .no_passphrase
+                .then(|| "--no-passphrase".to_owned()),
+            encryption
+                .passphrase_file
+                .as_ref()
+                .map(|file| format!("--passphrase-file {}", path(file))),
+            (encryption.rounds != Encryption::ROUNDS)
+                .then(|| format!("--rounds {}", encryption.rounds)),
+            (encryption.cipher.as_str() != Encryption::CIPHER)
+                .then(|| format!("--cipher {}", encryption.cipher)),
+        ];
+        words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The same command with a change, to be typed instead.
+    pub(crate) fn but(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let mut changed = self.clone();
+        change(&mut changed);
+        changed
+    }
 }
 
 /// Remove an SSH key that a security key keeps itself. Asks for the PIN, and for

@@ -163,18 +163,16 @@ pub(crate) struct HeldForSsh {
 /// A credential of a relying party that begins with `ssh:`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HeldSshKey {
-    /// In hexadecimal.
-    pub(crate) id: String,
+    pub(crate) id: Vec<u8>,
     pub(crate) rp_id: String,
-    /// rpIDHash, in hexadecimal. A key may cut the rpId short; this stays.
-    pub(crate) rp_id_hash: String,
-    /// In hexadecimal.
-    pub(crate) user_id: String,
+    /// rpIDHash. A key may cut the rpId short; this stays.
+    pub(crate) rp_id_hash: Vec<u8>,
+    pub(crate) user_id: Vec<u8>,
     pub(crate) user_name: String,
     pub(crate) user_display_name: String,
     pub(crate) kind: HeldKind,
-    /// In hexadecimal: 04, x and y, or what an Ed25519 key has.
-    pub(crate) public_key: String,
+    /// 04, x and y, or what an Ed25519 key has.
+    pub(crate) public_key: Vec<u8>,
     /// The level of credProtect; 0 where it does not say.
     pub(crate) cred_protect: u8,
 }

@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
+use base16ct::lower::{decode_vec, encode_string};
 use ceremony::authenticator::hidraw;
 use ceremony::credential::printable;
 use ctap_hid_fido2::fidokey::FidoKeyHid;
@@ -211,7 +212,7 @@ fn list_credentials(key: &FidoKeyHid, pin: &str) -> Performed {
         held.extend(credentials.into_iter().map(|credential| {
             let user = credential.public_key_credential_user_entity;
             HeldCredential {
-                id: hexadecimal(&credential.public_key_credential_descriptor.id),
+                id: encode_string(&credential.public_key_credential_descriptor.id),
                 rp_id: rp_id.clone(),
                 user_name: shown(&user.name),
                 user_display_name: shown(&user.display_name),
@@ -260,10 +261,10 @@ fn is_of_ssh(rp_id: &str) -> bool {
 fn for_ssh(party: &Rp, credential: &Credential) -> HeldSshKey {
     let user = &credential.public_key_credential_user_entity;
     HeldSshKey {
-        id: hexadecimal(&credential.public_key_credential_descriptor.id),
+        id: credential.public_key_credential_descriptor.id.clone(),
         rp_id: party.public_key_credential_rp_entity.id.clone(),
-        rp_id_hash: hexadecimal(&party.rpid_hash),
-        user_id: hexadecimal(&user.id),
+        rp_id_hash: party.rpid_hash.clone(),
+        user_id: user.id.clone(),
         user_name: user.name.clone(),
         user_display_name: user.display_name.clone(),
         kind: match credential.public_key.key_type {
@@ -271,7 +272,7 @@ fn for_ssh(party: &Rp, credential: &Credential) -> HeldSshKey {
             PublicKeyType::Ed25519 => HeldKind::Okp,
             PublicKeyType::Unknown => HeldKind::Other,
         },
-        public_key: hexadecimal(&credential.public_key.der),
+        public_key: credential.public_key.der.clone(),
         cred_protect: match credential.cred_protect {
             CredentialProtectionPolicy::Unknown => 0,
             CredentialProtectionPolicy::UserVerificationOptional => 1,
@@ -285,7 +286,7 @@ fn list_fingerprints(key: &FidoKeyHid, pin: &str) -> Performed {
     match key.bio_enrollment_enumerate_enrollments(pin) {
         Ok(known) => {
             let known = known.iter().map(|template| Fingerprint {
-                id: hexadecimal(&template.template_id),
+                id: encode_string(&template.template_id),
                 name: shown(
                     template
                         .template_friendly_name
@@ -358,7 +359,7 @@ fn add_fingerprint(
             .map_err(|problem| why(&problem))?;
     }
     Ok(Outcome::Fingerprints(vec![Fingerprint {
-        id: hexadecimal(&begun.template_id),
+        id: encode_string(&begun.template_id),
         name: shown(name.unwrap_or_default()),
     }]))
 }
@@ -395,22 +396,8 @@ fn shown(text: &str) -> String {
     printable(text, 64)
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
 fn bytes(hexadecimal: &str) -> Result<Vec<u8>, Failed> {
-    let (pairs, rest) = hexadecimal.as_bytes().as_chunks::<2>();
-    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
-    bytes
-        .filter(|_| rest.is_empty())
-        .ok_or_else(|| Failed::Words("an id that is none".into()))
+    decode_vec(hexadecimal).map_err(|_| Failed::Words("an id that is none".into()))
 }
 
 #[cfg(test)]
@@ -442,12 +429,5 @@ mod tests {
         for rp_id in ["", "ssh", "ssh.example", "pam://laptop", "ßß:"] {
             assert!(!is_of_ssh(rp_id), "{rp_id:?}");
         }
-    }
-
-    #[test]
-    fn an_id_comes_back_as_it_went() {
-        assert_eq!(hexadecimal(&[0x00, 0xab, 0xff]), "00abff");
-        assert_eq!(bytes("00abff").unwrap(), [0x00, 0xab, 0xff]);
-        assert!(bytes("0").is_err() && bytes("zz").is_err());
     }
 }
