@@ -56,8 +56,8 @@ const JSON: &str = "\
 With --json the result is one line on stdout, an object with \"version\": 1. The
 version grows when a member goes or changes its meaning; new members may come
 at any time. Talk stays on stderr. A failure prints no object, and exits with
-1; only receipt verify then says which receipts do not hold, and
-ssh verify-attestation which step.
+1; only receipt verify then says which receipts do not hold,
+ssh verify-attestation which step, and ssh import which keys were not written.
   enroll
       user, file, credential, attestation, number (of keys now), undo
   list
@@ -101,6 +101,16 @@ ssh verify-attestation which step.
   ssh recover
       private_key, public_key (the files), fingerprint, authorized_keys,
       encrypted
+  ssh list
+      key, slots_left (null where it does not say), keys [id, application, user,
+      name, cred_protect (0 to 3), verify_required, type, fingerprint,
+      public_key, problem (why it is of no use, and the last three null)]
+  ssh import
+      key, keys [id, application, user, type, fingerprint, verify_required,
+      private_key, public_key, authorized_keys], not_written [id, application,
+      user, why, try]
+  ssh remove, ssh rename
+      key, done (what was done)
   receipt verify
       receipts [line, holds, why, user, service, host, command, time, nonce,
       key, user_present, user_verified, counter], check_with

@@ -87,7 +87,8 @@ impl Kept for HeldCredential {
     }
 
     fn described(&self) -> String {
-        format!("the login of {} at {}", self.user(), self.rp_id)
+        let (user, rp_id, id) = (self.user(), &self.rp_id, &self.id);
+        format!("the login of {user} at {rp_id}, credential {id}")
     }
 }
 

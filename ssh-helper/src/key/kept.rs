@@ -31,7 +31,7 @@ pub(crate) trait Kept: Sized {
     /// Its id in hexadecimal.
     fn id(&self) -> &str;
 
-    /// What is lost with it, for whom.
+    /// What is lost with it, for whom, and its id.
     fn described(&self) -> String;
 }
 
@@ -65,12 +65,7 @@ pub(crate) fn remove<K: Kept>(
             Ok(kept) => kept,
             Err(failure) => return Ok(Err(failure)),
         };
-        screen.say(&format!(
-            "This is lost: {}, {} {}.",
-            kept.described(),
-            K::WHAT,
-            kept.id()
-        ));
+        screen.say(&format!("This is lost: {}.", kept.described()));
         if !terminal::typed_word("remove", "to remove it for good", screen) {
             return Ok(Err(Failure::new(
                 format!("nothing was removed from {}", chosen.key),

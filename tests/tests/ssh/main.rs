@@ -8,6 +8,9 @@
     reason = "also in a test's helpers"
 )]
 
+// The macros of sk-cbor name it.
+extern crate alloc;
+
 mod agent;
 mod attestation;
 mod attestation_file;
@@ -19,5 +22,8 @@ mod enroll;
 mod git;
 mod keygen;
 mod manufacturer;
+mod resident;
+mod resident_desk;
+mod resident_refused;
 mod sitting;
 mod sshd;

@@ -90,3 +90,36 @@ pub(crate) struct Rename {
     #[arg(value_parser = ceremony::credential::CredentialName::parse)]
     pub(crate) name: ceremony::credential::CredentialName,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command, ssh::SshCommand};
+
+    fn import(words: &[&str]) -> Import {
+        let line = [&["passkey"], words].concat();
+        let Command::Ssh(ssh) = Cli::try_parse_from(line).unwrap().command else {
+            panic!("another command");
+        };
+        let SshCommand::Import(import) = ssh.command else {
+            panic!("another command");
+        };
+        import
+    }
+
+    #[test]
+    fn what_is_to_be_typed_again_has_every_option_that_was_typed() {
+        for line in [
+            "ssh import",
+            "ssh import /mnt/keys --only ab12 --force --no-passphrase",
+            "ssh import --passphrase-file /root/pass --rounds 32 --cipher aes128-ctr",
+        ] {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert_eq!(import(&words).words(), line);
+        }
+        let spaced = import(&["ssh", "import", "my keys", "--only", "AB"]);
+        assert_eq!(spaced.words(), "ssh import 'my keys' --only ab");
+    }
+}

@@ -11,7 +11,7 @@ use crate::cli::ssh::Import;
 use crate::entry::columns;
 use crate::failure::Failure;
 use crate::ink::Ink;
-use crate::key::kept::{self, Kept};
+use crate::key::kept;
 use crate::key::{Chosen, Which, with_pin};
 use crate::key_name::quoted_if_need_be;
 use crate::screen::{Report, Screen};
@@ -28,14 +28,15 @@ pub(crate) fn import(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let chosen = able(node, &wanted.words(), screen)?;
-    let elsewhere = |it: &mut Import| {
+    let elsewhere = wanted.but(|it| {
         it.directory = Some("DIRECTORY".into());
         it.force = false;
-    };
+    });
+    let elsewhere = typed(&elsewhere, node);
     let writing = Writing {
-        directory: directory(wanted)?,
+        directory: directory(wanted, &elsewhere)?,
         wanted,
-        elsewhere: typed(&wanted.but(elsewhere), node),
+        elsewhere,
         forced: typed(&wanted.but(|it| it.force = true), node),
         chosen: &chosen,
     };
@@ -44,9 +45,11 @@ pub(crate) fn import(
         Listed::ask(&chosen, pin, screen)
     })?;
     let names = file_names::of(&listed.keys);
-    let mut keys: Vec<Named> = listed.keys.into_iter().zip(names).map(Named).collect();
+    let mut keys: Vec<(ResidentKey, Option<String>)> =
+        listed.keys.iter().cloned().zip(names).collect();
     if let Some(beginning) = &wanted.only {
-        keys = vec![kept_only(beginning, keys, &chosen)?];
+        let only: ResidentKey = kept::only(beginning, listed.keys, &chosen)?;
+        keys.retain(|(key, _)| key.id == only.id);
     }
     if keys.is_empty() {
         screen.say(&format!("{} keeps no SSH keys itself", chosen.key));
@@ -64,23 +67,14 @@ fn typed(wanted: &Import, node: Option<&Path>) -> String {
     format!("passkey {}{node}", wanted.words())
 }
 
-fn directory(wanted: &Import) -> Result<PathBuf, Failure> {
+fn directory(wanted: &Import, elsewhere: &str) -> Result<PathBuf, Failure> {
     match &wanted.directory {
         Some(directory) => Ok(directory.clone()),
-        None => of_this_user(),
+        None => of_this_user().map_err(|failure| {
+            let (happened, _) = failure.into_sentences();
+            Failure::new(happened, format!("say where to write: {elsewhere}"))
+        }),
     }
-}
-
-/// A key, and what its file is called, where it can have one.
-struct Named((ResidentKey, Option<String>));
-
-fn kept_only(beginning: &str, keys: Vec<Named>, chosen: &Chosen) -> Result<Named, Failure> {
-    let (keys, mut names): (Vec<ResidentKey>, Vec<Option<String>>) =
-        keys.into_iter().map(|Named(it)| it).unzip();
-    let only = kept::only(beginning, keys.clone(), chosen)?;
-    let place = keys.iter().position(|key| key.id() == only.id());
-    let name = place.and_then(|place| names.get_mut(place)?.take());
-    Ok(Named((only, name)))
 }
 
 /// Where they go, and what to type where they do not.
@@ -111,7 +105,11 @@ impl Writing<'_> {
         problem.failure(&self.forced, &self.elsewhere)
     }
 
-    fn write(&self, keys: &[Named], screen: &mut Screen) -> Result<Imported, Failure> {
+    fn write(
+        &self,
+        keys: &[(ResidentKey, Option<String>)],
+        screen: &mut Screen,
+    ) -> Result<Imported, Failure> {
         let mut imported = Imported {
             key: Which::of(&self.chosen.key),
             keys: Vec::new(),
@@ -119,7 +117,7 @@ impl Writing<'_> {
         };
         // A place is kept for each before anybody thinks of a passphrase.
         let mut ready = Vec::new();
-        for Named((key, name)) in keys {
+        for (key, name) in keys {
             match self.reserve(key, name.as_deref()) {
                 Ok(places) => ready.push((key, places)),
                 Err(failure) => imported.not_written.push(NotImported::new(key, failure)),

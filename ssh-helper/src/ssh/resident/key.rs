@@ -195,8 +195,8 @@ impl Kept for ResidentKey {
             .fingerprint()
             .unwrap_or_else(|| "whose fingerprint nobody can tell".to_owned());
         format!(
-            "what logs in with the SSH key \"{}\"{user} ({fingerprint})",
-            self.application
+            "every login with the SSH key \"{}\"{user} ({fingerprint}), id {}",
+            self.application, self.id
         )
     }
 }

@@ -76,7 +76,7 @@ impl Shown {
     fn protection(&self) -> &'static str {
         match self.cred_protect {
             3 => "touch and PIN",
-            2 => "touch; listed by PIN",
+            2 => "touch; PIN to list",
             _ => "touch",
         }
     }
