@@ -5,8 +5,8 @@ use tests::household::answering;
 use tests::{Machine, Profile, ssh_keygen};
 
 use crate::resident_desk::{
-    ITS_PIN, PIN, assert_failed, blue, done, downloaded, files, id, keeping, list, made, row, ssh,
-    with, with_blue,
+    PIN, assert_failed, blue, done, downloaded, files, id, keeping, list, made, row, ssh, with,
+    with_blue,
 };
 
 /// What `ssh-keygen -l` says of a public key in `/root`.
@@ -95,6 +95,10 @@ fn a_key_that_keeps_nothing_says_so_and_imports_nothing() {
     assert!(files(&machine, "/root/.ssh").is_empty());
 }
 
+fn is_public(name: &str) -> bool {
+    name.strip_suffix(".pub").is_some()
+}
+
 /// The members of a private-key file without a passphrase (OpenSSH `PROTOCOL.key`), from the public
 /// key to the reserved one: what is left out is random, or a note.
 fn members(machine: &Machine, file: &str) -> Vec<Vec<u8>> {
@@ -119,24 +123,19 @@ fn members(machine: &Machine, file: &str) -> Vec<Vec<u8>> {
         string.to_vec()
     };
     let mut rest = bytes.strip_prefix(b"openssh-key-v1\0").unwrap();
-    assert_eq!(string(&mut rest), b"none");
-    assert_eq!(
-        (string(&mut rest), string(&mut rest)),
-        (b"none".to_vec(), Vec::new())
-    );
-    rest = &rest[4..];
+    let unencrypted = (b"none".to_vec(), b"none".to_vec(), Vec::new());
+    let found = (string(&mut rest), string(&mut rest), string(&mut rest));
+    assert_eq!(found, unencrypted);
+    let (_number_of_keys, mut rest) = rest.split_at(4);
     let public = string(&mut rest);
     let private = string(&mut rest);
-    let mut rest = &private[8..];
-    let mut members = vec![public];
-    let strings = if private[8..].starts_with(b"\0\0\0\x22sk-ecdsa") {
-        4
-    } else {
-        3
-    };
+    let (_random, mut rest) = private.split_at(8);
+    let kind = string(&mut rest);
+    let strings = if kind.starts_with(b"sk-ecdsa") { 3 } else { 2 };
+    let mut members = vec![public, kind];
     members.extend((0..strings).map(|_| string(&mut rest)));
-    members.push(vec![rest[0]]);
-    rest = &rest[1..];
+    let (flags, mut rest) = rest.split_at(1);
+    members.push(flags.to_vec());
     members.extend([string(&mut rest), string(&mut rest)]);
     members
 }
@@ -156,7 +155,7 @@ fn what_is_imported_is_what_ssh_keygen_downloads() {
     assert_eq!(files(&machine, "/root/.ssh"), names);
     let flags =
         |file: &str| members(&machine, file)[if file.contains("ecdsa") { 5 } else { 4 }].clone();
-    for name in names.iter().filter(|name| !name.ends_with(".pub")) {
+    for name in names.iter().filter(|name| !is_public(name)) {
         let [ours, theirs] = ["/root/.ssh", "/root/theirs"].map(|it| format!("{it}/{name}"));
         assert_eq!(
             members(&machine, &ours),
@@ -210,7 +209,10 @@ fn an_imported_file_signs_and_is_encrypted_where_a_passphrase_is_typed() {
     assert!(imported.stdout.contains(verified), "{imported:#?}");
     for (name, asked) in [
         ("id_ecdsa_sk_rk", vec![]),
-        ("id_ed25519_sk_rk_work_alice", vec![ITS_PIN]),
+        (
+            "id_ed25519_sk_rk_work_alice",
+            vec![("Enter PIN for ED25519-SK key", "2468")],
+        ),
     ] {
         let file = format!("/root/ours/{name}");
         let sign = [
@@ -339,7 +341,7 @@ fn two_keys_of_one_name_are_both_imported() {
     let (machine, _blue) = keeping(&[("ssh:a", b"b\0"), ("ssh:a_b", b"\0"), ("ssh:a", b"b")]);
     done(&machine, &["import", "--no-passphrase"]).expect_success();
     let names = files(&machine, "/root/.ssh");
-    let private: Vec<&String> = names.iter().filter(|it| !it.ends_with(".pub")).collect();
+    let private: Vec<&String> = names.iter().filter(|it| !is_public(it)).collect();
     let expected = [
         "id_ecdsa_sk_rk_a_b",
         "id_ecdsa_sk_rk_a_b_2",

@@ -11,7 +11,7 @@ use tests::{Machine, VirtualKey};
 pub(crate) const PIN: (&str, &str) = ("PIN of \"Blue\" (/dev/hidraw0), 8 tries left: ", "2468");
 
 /// What ssh-keygen asks, and what is typed.
-pub(crate) const ITS_PIN: (&str, &str) = ("Enter PIN for authenticator", "2468");
+const ITS_PIN: (&str, &str) = ("Enter PIN for authenticator", "2468");
 
 pub(crate) fn blue() -> VirtualKey {
     VirtualKey::named("Blue")

@@ -149,12 +149,12 @@ impl Listed {
     ) -> Result<Self, NotDone> {
         let work = Work::ListSshKeys { pin: pin.clone() };
         match worker::run(chosen, work, screen, |_, _| {})? {
-            Outcome::SshKeys(held) => Ok(Self::of(held)),
+            Outcome::SshKeys(held) => Ok(Self::of(&held)),
             _ => Err(worker::Broken::Nonsense.into()),
         }
     }
 
-    fn of(held: HeldForSsh) -> Self {
+    fn of(held: &HeldForSsh) -> Self {
         let not_listed = held.not_listed.iter();
         let not_listed = not_listed.map(|(rp_id, why)| ResidentKey::not_listed(rp_id, why));
         let mut keys: Vec<ResidentKey> = held
@@ -228,11 +228,11 @@ pub(super) mod tests {
             keys,
             ..HeldForSsh::default()
         };
-        Listed::of(held).keys
+        Listed::of(&held).keys
     }
 
-    fn refused(held: HeldSshKey) -> String {
-        ResidentKey::of(&held).file.unwrap_err()
+    fn refused(held: &HeldSshKey) -> String {
+        ResidentKey::of(held).file.unwrap_err()
     }
 
     #[test]
@@ -331,7 +331,7 @@ pub(super) mod tests {
                 "none that ssh knows",
             ),
         ] {
-            let said = refused(held);
+            let said = refused(&held);
             assert!(said.contains(why), "no {why:?} in {said:?}");
         }
         let shown = ResidentKey::of(&held("ssh:\u{1b}[2J", b"")).application;
@@ -345,7 +345,7 @@ pub(super) mod tests {
             not_listed: vec![("ssh:\u{7}".to_owned(), "it says\u{7} no".to_owned())],
             slots_left: Some(3),
         };
-        let listed = Listed::of(held.clone());
+        let listed = Listed::of(&held);
         let names = |listed: &Listed| -> Vec<String> {
             let keys = listed.keys.iter();
             keys.map(|it| format!("{} {:?}", it.application, it.user_id.text()))
@@ -361,6 +361,6 @@ pub(super) mod tests {
         assert_eq!(why, "its keys are not listed: it says? no");
         let mut turned = held;
         turned.keys.reverse();
-        assert_eq!(names(&Listed::of(turned)), expected);
+        assert_eq!(names(&Listed::of(&turned)), expected);
     }
 }
