@@ -7,7 +7,7 @@ use tests::openssh::{ASKED_FOR_PIN, Maker, PIN, Protection, SkKey, home};
 use crate::desk::{Desk, everywhere, everywhere_with_a_server, without_comment};
 
 /// Who gets keys back here, whoever made them.
-const IMPORTERS: [Maker; 1] = [Maker::SshKeygen];
+const IMPORTERS: [Maker; 2] = [Maker::SshKeygen, Maker::Passkey];
 
 /// What a key that comes back may be protected by. The security key does not know that a key was
 /// made to sign without a touch: `-K` makes it one that asks for it.
