@@ -15,7 +15,7 @@ use crate::key::kept;
 use crate::key::{Chosen, Which, with_pin};
 use crate::key_name::quoted_if_need_be;
 use crate::screen::{Report, Screen};
-use crate::ssh::directory::{of_this_user, public_name};
+use crate::ssh::directory::{of_this_user, public_name, say_whose};
 use crate::ssh::key_file::{KeyFile, NotWritten};
 use crate::ssh::new_file::{CannotWrite, Existing, NewFile, make_directory};
 use crate::ssh::passphrase::{self, Passphrase};
@@ -34,7 +34,7 @@ pub(crate) fn import(
     });
     let elsewhere = typed(&elsewhere, node);
     let writing = Writing {
-        directory: directory(wanted, &elsewhere)?,
+        directory: directory(wanted, &elsewhere, screen)?,
         wanted,
         elsewhere,
         forced: typed(&wanted.but(|it| it.force = true), node),
@@ -67,14 +67,16 @@ fn typed(wanted: &Import, node: Option<&Path>) -> String {
     format!("passkey {}{node}", wanted.words())
 }
 
-fn directory(wanted: &Import, elsewhere: &str) -> Result<PathBuf, Failure> {
-    match &wanted.directory {
-        Some(directory) => Ok(directory.clone()),
-        None => of_this_user().map_err(|failure| {
-            let (happened, _) = failure.into_sentences();
-            Failure::new(happened, format!("say where to write: {elsewhere}"))
-        }),
+fn directory(wanted: &Import, elsewhere: &str, screen: &mut Screen) -> Result<PathBuf, Failure> {
+    if let Some(directory) = &wanted.directory {
+        return Ok(directory.clone());
     }
+    let directory = of_this_user().map_err(|failure| {
+        let (happened, _) = failure.into_sentences();
+        Failure::new(happened, format!("say where to write: {elsewhere}"))
+    })?;
+    say_whose(&directory, screen);
+    Ok(directory)
 }
 
 /// Where they go, and what to type where they do not.
