@@ -45,7 +45,7 @@ pub(crate) fn attestation(bytes: &[u8]) {
     let spoilt = input.spoil(&mut object.statement)
         | input.spoil(&mut object.authenticator_data)
         | statement.spoilt;
-    match verify(&object, &HASH, &HERE, key.algorithm, None) {
+    match verify(&object, &HASH, &*HERE, key.algorithm, None) {
         Ok(credential) => told.is_what_was_accepted(&credential, &object, statement.vouches),
         Err(why) => {
             assert!(!why.to_string().is_empty());

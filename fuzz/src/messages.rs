@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use ceremony::authenticator::client_pin::{KeyAgreementKey, PinUvAuthProtocol, SharedSecret};
 use ceremony::authenticator::ctap2::{
-    AttestationObject, ClientPinAnswer, GetAssertion, Info, SelfDescription, response,
+    AttestationObject, ClientPinAnswer, Discovered, GetAssertion, Info, SelfDescription, response,
 };
 use ceremony::authenticator_data::AuthenticatorData;
 use ceremony::credential::is_printable;
@@ -37,6 +37,10 @@ pub(crate) fn messages(bytes: &[u8]) {
                 let id = assertion.credential_id.map_or(0, |id| id.len());
                 let parts = id + assertion.authenticator_data.len() + assertion.signature.len();
                 assert!(parts < data.len());
+            }
+            // The same answer where no credential was named.
+            if let Some(found) = read_whole(data, Discovered::parse) {
+                assert!(found.user_id.len() < data.len());
             }
         }
         2 => {
@@ -127,6 +131,10 @@ fn authenticator_data(data: &[u8]) {
         return;
     };
     assert_eq!(read.attested.is_some(), data[32] & 0x40 != 0);
+    assert_eq!(read.extensions.is_some(), data[32] & 0x80 != 0);
+    if let Some(extensions) = read.extensions {
+        assert!(data.ends_with(extensions) && !extensions.is_empty());
+    }
     let Some(attested) = read.attested else {
         return;
     };

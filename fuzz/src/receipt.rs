@@ -8,6 +8,7 @@ use ceremony::challenge::{Challenge, Request};
 use ceremony::credential::UserVerification;
 use ceremony::policy::{CounterRule, SyncedCredentials};
 use ceremony::receipt::Receipt;
+use ceremony::relying_party::RelyingParty;
 
 use crate::honest_key::{EDDSA, ES256, HonestKey, authenticator_data};
 use crate::input::Input;
