@@ -275,7 +275,7 @@ impl<'w, R: RelyingParty> Making<'w, R> {
         };
         let found = match answer {
             Ok(data) => Discovered::parse(data),
-            Err(Status::NoCredentials) => return self.make(authorization.as_ref()),
+            Err(Status::NoCredentials) => return self.make_unless_hidden(authorization.as_ref()),
             Err(_) => return Step::Drop(Refused::PerhapsTaken),
         };
         let found = match found {
@@ -285,16 +285,30 @@ impl<'w, R: RelyingParty> Making<'w, R> {
         if found.user_id == self.wanted.user_id {
             return Step::Drop(Refused::Taken);
         }
+        // CTAP 2.1 §6.2.2 lets no key leave it out; some do.
+        if found.user_id.is_empty() {
+            return Step::Drop(Refused::PerhapsTaken);
+        }
         // Only the first answer says how many there are.
         let left = left.unwrap_or(found.number).saturating_sub(1);
         if left == 0 {
-            return self.make(authorization.as_ref());
+            return self.make_unless_hidden(authorization.as_ref());
         }
         self.stage = Stage::Looking {
             authorization,
             left: Some(left),
         };
         Step::Ask(GetAssertion::next())
+    }
+
+    /// Makes it, now that no credential was found that would be lost.
+    fn make_unless_hidden(&mut self, authorization: Option<&Authorization>) -> Next<R> {
+        // It was asked without knowing its person, and hides from strangers what
+        // credProtect guards (CTAP 2.1 §12.1): as SSH keys are guarded.
+        if matches!(authorization, Some(Authorization::BuiltIn)) {
+            return Step::Drop(Refused::PerhapsTaken);
+        }
+        self.make(authorization)
     }
 
     fn make(&mut self, authorization: Option<&Authorization>) -> Next<R> {
@@ -585,10 +599,35 @@ mod tests {
         assert_eq!(asked(&others.answered(Ok(&found(&other, None)))), MAKE);
 
         // Nobody knows.
-        assert!(matches!(
-            looking().answered(Err(Status::PuatRequired)),
-            Step::Drop(Refused::PerhapsTaken)
-        ));
+        for answer in [Err(Status::PuatRequired), Ok(&found(&[], None)[..])] {
+            assert!(matches!(
+                looking().answered(answer),
+                Step::Drop(Refused::PerhapsTaken)
+            ));
+        }
+    }
+
+    #[test]
+    fn what_a_key_hides_from_strangers_is_not_replaced_by_one_that_checks_its_person_later() {
+        let laptop = RelyingPartyId::parse("pam://laptop").unwrap();
+        let wanted = Wanted {
+            discoverable: Discoverable::UnlessTaken,
+            ..wanted(&laptop, &[])
+        };
+        for answer in [
+            Err(Status::NoCredentials),
+            Ok(&found(&[0x22; 32], None)[..]),
+        ] {
+            let mut making = making(&wanted);
+            making.stage = Stage::Looking {
+                authorization: Some(Authorization::BuiltIn),
+                left: None,
+            };
+            assert!(matches!(
+                making.answered(answer),
+                Step::Drop(Refused::PerhapsTaken)
+            ));
+        }
     }
 
     #[test]
