@@ -2,7 +2,7 @@
 //! and written so that it can be typed.
 #![forbid(unsafe_code)]
 
-use ceremony::credential::CredentialName;
+use ceremony::credential::{CredentialName, is_printable};
 
 /// For keys that do not say what they are.
 const NAMELESS: &str = "security key";
@@ -60,11 +60,27 @@ pub(crate) fn quoted(text: &str) -> String {
 /// directory's may have a backslash, a blank or worse.
 pub(crate) fn quoted_if_need_be(name: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "._-+@/".contains(c);
+    let shows = |c: char| is_printable(c) || c == '"';
     if name.chars().all(plain) {
         name.to_owned()
+    } else if !name.chars().all(shows) {
+        // Whoever chose the name of a file shall not write on our terminal.
+        let written = name.chars().map(|c| match c {
+            '\'' | '\\' => format!("\\{c}"),
+            c if shows(c) => c.to_string(),
+            c => octal(c),
+        });
+        format!("$'{}'", written.collect::<String>())
     } else {
         format!("'{}'", name.replace('\'', "'\\''"))
     }
+}
+
+/// A character as its bytes, in the words of shells.
+fn octal(c: char) -> String {
+    let mut bytes = [0; 4];
+    let bytes = c.encode_utf8(&mut bytes).bytes();
+    bytes.map(|byte| format!("\\{byte:03o}")).collect()
 }
 
 #[cfg(test)]
@@ -104,6 +120,19 @@ mod tests {
         let two = unique(&long, &[&one]).unwrap();
         assert_eq!(two.as_str().chars().count(), 64);
         assert!(two.as_str().ends_with(" 2"));
+    }
+
+    #[test]
+    fn the_name_of_a_file_cannot_write_on_the_terminal() {
+        for (name, word) in [
+            ("/home/alice/key", "/home/alice/key"),
+            ("my keys/id", "'my keys/id'"),
+            ("say \"it\"", "'say \"it\"'"),
+            ("a\u{1b}[2J'b\\", r"$'a\033[2J\'b\\'"),
+            ("a\u{202e}b", r"$'a\342\200\256b'"),
+        ] {
+            assert_eq!(quoted_if_need_be(name), word);
+        }
     }
 
     #[test]
