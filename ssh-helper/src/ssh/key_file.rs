@@ -246,11 +246,16 @@ impl Closed {
 }
 
 /// A comment as it is written on: a line's end in it would begin a line of its
-/// own in `authorized_keys`.
-fn one_line(comment: &[u8]) -> String {
+/// own in `authorized_keys`, and what turns the direction of text would show
+/// another line than the one that is there.
+pub(crate) fn one_line(comment: &[u8]) -> String {
     String::from_utf8_lossy(comment)
         .chars()
-        .map(|c| if c.is_control() { '?' } else { c })
+        .map(|c| match c {
+            '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '?',
+            c if c.is_control() => '?',
+            c => c,
+        })
         .collect()
 }
 
@@ -583,6 +588,10 @@ ZfG1KaT0PtFDJ/XFSqtiAAAAEHVzZXJAZXhhbXBsZS5jb20BAgMEBQ==
         assert_eq!(
             one_line(b"alice\nssh-ed25519 AAAA"),
             "alice?ssh-ed25519 AAAA"
+        );
+        assert_eq!(
+            one_line("a\u{202e}b\u{2028}c \u{1f469}\u{200d}\u{1f52c}".as_bytes()),
+            "a?b?c \u{1f469}\u{200d}\u{1f52c}"
         );
     }
 }

@@ -14,7 +14,7 @@ use nix::unistd::{User, geteuid};
 
 use super::attestation;
 use super::directory;
-use super::key_file::{Flags, KeyFile};
+use super::key_file::{Flags, KeyFile, one_line};
 use super::opening;
 use crate::cli::ssh::Enroll;
 use crate::failure::Failure;
@@ -184,7 +184,8 @@ fn user_at_host() -> String {
     let user = User::from_uid(geteuid()).ok().flatten();
     let user = user.map_or_else(|| geteuid().to_string(), |user| user.name);
     let host = machine::hostname().unwrap_or_else(|_| "localhost".to_owned());
-    format!("{user}@{host}")
+    // The name of a machine may come from a stranger, by DHCP.
+    one_line(format!("{user}@{host}").as_bytes())
 }
 
 fn challenge(path: &Path) -> Result<Vec<u8>, Failure> {
