@@ -13,6 +13,7 @@ use nix::unistd::geteuid;
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::key_name::quoted_if_need_be;
 use crate::screen::Screen;
 
 /// The login that is to be enrolled.
@@ -47,7 +48,16 @@ impl AlsoLogin {
 
     /// Runs it; for a program, what it answers.
     pub(super) fn enroll(self, screen: &mut Screen) -> Result<Option<Value>, Failure> {
-        screen.say("Now the login for this machine.");
+        // Whoever types a password sees what it is for.
+        let words: Vec<String> = self
+            .command
+            .iter()
+            .map(|it| quoted_if_need_be(it))
+            .collect();
+        screen.say(&format!(
+            "Now the login for this machine, by: {}",
+            words.join(" ")
+        ));
         let not_enrolled = || {
             Failure::new(
                 "the SSH key is made, and stays; the login was not enrolled",
