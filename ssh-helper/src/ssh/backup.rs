@@ -160,6 +160,11 @@ impl Backup {
         Ok(noted)
     }
 
+    /// Where it will be.
+    pub(crate) fn place(&self) -> &NewFile {
+        &self.place
+    }
+
     fn path(&self) -> &Path {
         self.place.path()
     }

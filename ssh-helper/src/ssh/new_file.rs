@@ -21,7 +21,7 @@ use nix::fcntl::{
     renameat2,
 };
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, stat};
 use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat};
 
 use crate::failure::Failure;
@@ -111,6 +111,30 @@ impl NewFile {
         &self.path
     }
 
+    /// Whether both would be one file.
+    pub(crate) fn is_at_the_same_place(&self, other: &Self) -> bool {
+        let directory = |it: &Self| fstat(&it.directory).map(|it| (it.st_dev, it.st_ino));
+        match (directory(self), directory(other)) {
+            (Ok(one), Ok(another)) => {
+                one == another && self.path.file_name() == other.path.file_name()
+            }
+            // Who cannot tell does not write one over the other.
+            _ => true,
+        }
+    }
+
+    /// Whether the file at `path` would be replaced.
+    pub(crate) fn replaces(&self, path: &Path) -> bool {
+        let Some(name) = self.path.file_name() else {
+            return false;
+        };
+        let there = fstatat(&self.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+        match (there, stat(path)) {
+            (Ok(there), Ok(it)) => (there.st_dev, there.st_ino) == (it.st_dev, it.st_ino),
+            _ => false,
+        }
+    }
+
     /// Writes these contents, and gives the file its mode and its name.
     pub(crate) fn fill(mut self, contents: &[u8], mode: u32) -> Result<(), CannotWrite> {
         let written = self.write(contents, mode).and_then(|()| self.name());
@@ -150,6 +174,11 @@ impl NewFile {
                     name.as_os_str(),
                     flags,
                 )
+                .or_else(|problem| match problem {
+                    // NFS and others cannot rename so.
+                    Errno::EINVAL | Errno::ENOSYS => self.name_besides(from, &name),
+                    other => Err(other),
+                })
                 .inspect_err(|_| self.neighbour = Some(neighbour))
             }
             (Existing::IsReplaced, neighbour) => {
@@ -166,12 +195,40 @@ impl NewFile {
             Errno::EEXIST => Why::Exists,
             other => Why::System(other),
         })?;
-        fsync(&self.directory).map_err(Why::System)
+        match fsync(&self.directory) {
+            // Some file systems know none for directories; the name is there.
+            Ok(()) | Err(Errno::EINVAL) => Ok(()),
+            Err(problem) => Err(Why::System(problem)),
+        }
+    }
+
+    /// Names the file that goes by `neighbour` so far, where nothing has the name,
+    /// on a file system that cannot rename unless it is taken.
+    fn name_besides(&self, neighbour: &str, name: &OsStr) -> nix::Result<()> {
+        let directory = &self.directory;
+        match linkat(directory, neighbour, directory, name, AtFlags::empty()) {
+            Ok(()) => unlinkat(directory, neighbour, UnlinkatFlags::NoRemoveDir),
+            Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS) => {
+                self.name_over_an_empty_one(neighbour, name)
+            }
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// The same where there are no second names either: whoever makes the empty
+    /// file has the name.
+    fn name_over_an_empty_one(&self, neighbour: &str, name: &OsStr) -> nix::Result<()> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+        let directory = &self.directory;
+        drop(openat(directory, name, flags, Mode::S_IRUSR)?);
+        renameat(directory, neighbour, directory, name).inspect_err(|_| {
+            // Ours, and empty.
+            let _ = unlinkat(directory, name, UnlinkatFlags::NoRemoveDir);
+        })
     }
 
     fn link(&self, name: &OsStr) -> nix::Result<()> {
-        // The one way to name a file that has none without a capability.
-        let ours = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let ours = by_descriptor(&self.file);
         let follow = AtFlags::AT_SYMLINK_FOLLOW;
         linkat(AT_FDCWD, ours.as_str(), &self.directory, name, follow)
     }
@@ -191,6 +248,11 @@ impl Drop for NewFile {
             let _ = unlinkat(&self.directory, neighbour.as_str(), flags);
         }
     }
+}
+
+/// The one way to name a file that has no name without a capability.
+fn by_descriptor(file: &impl AsRawFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
 /// Makes `~/.ssh` as OpenSSH does, where it is missing.
@@ -223,7 +285,9 @@ fn unnamed(directory: &OwnedFd) -> nix::Result<(File, Option<String>)> {
     let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
     match openat(directory, ".", flags | OFlag::O_TMPFILE, mode) {
-        Ok(file) => return Ok((file.into(), None)),
+        // What cannot be named later, as without /proc, needs a name now.
+        Ok(file) if Path::new(&by_descriptor(&file)).exists() => return Ok((file.into(), None)),
+        Ok(_) => {}
         // The answers of a kernel or a file system that knows no such files.
         Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => {}
         Err(problem) => return Err(problem),
@@ -390,6 +454,46 @@ mod tests {
         named(Existing::IsReplaced).fill(b"two", 0o600).unwrap();
         assert_eq!(fs::read(scratch.0.join("key")).unwrap(), b"two");
         assert_eq!(scratch.names(), ["key"]);
+    }
+
+    #[test]
+    fn a_file_system_that_cannot_rename_unless_taken_takes_a_new_file_and_keeps_an_old_one() {
+        type Name = fn(&NewFile, &str, &OsStr) -> nix::Result<()>;
+        for name in [
+            NewFile::name_besides as Name,
+            NewFile::name_over_an_empty_one as Name,
+        ] {
+            let scratch = Scratch::new();
+            let reserved = NewFile::reserve(&scratch.0.join("key"), Existing::Stays).unwrap();
+            let place = |contents: &str| {
+                fs::write(scratch.0.join("neighbour"), contents).unwrap();
+                name(&reserved, "neighbour", OsStr::new("key"))
+            };
+            place("one").unwrap();
+            assert_eq!(fs::read(scratch.0.join("key")).unwrap(), b"one");
+            assert_eq!(scratch.names(), ["key"]);
+            assert_eq!(place("two"), Err(Errno::EEXIST));
+            assert_eq!(fs::read(scratch.0.join("key")).unwrap(), b"one");
+        }
+    }
+
+    #[test]
+    fn two_files_of_one_place_are_told_from_two_of_two() {
+        let scratch = Scratch::new();
+        let around = scratch.0.join("../").join(scratch.0.file_name().unwrap());
+        let at = |path: PathBuf| NewFile::reserve(&path, Existing::IsReplaced).unwrap();
+        let key = at(scratch.0.join("key"));
+        assert!(key.is_at_the_same_place(&at(around.join("key"))));
+        assert!(!key.is_at_the_same_place(&at(scratch.0.join("key.pub"))));
+        fs::create_dir(scratch.0.join("inside")).unwrap();
+        assert!(!key.is_at_the_same_place(&at(scratch.0.join("inside/key"))));
+
+        assert!(!key.replaces(&scratch.0.join("key")));
+        fs::write(scratch.0.join("key"), "first").unwrap();
+        symlink(scratch.0.join("key"), scratch.0.join("link")).unwrap();
+        assert!(key.replaces(&around.join("key")));
+        assert!(key.replaces(&scratch.0.join("link")));
+        assert!(!key.replaces(&scratch.0.join("inside")));
     }
 
     #[test]

@@ -43,10 +43,20 @@ impl Places {
         let reserve = |path: &Path| {
             NewFile::reserve(path, existing).map_err(|problem| in_the_way(&problem, plan))
         };
-        Ok(Self {
+        let places = Self {
             private: reserve(&plan.output)?,
             public: reserve(&public_name(&plan.output))?,
-            attestation: wanted.attestation.as_deref().map(reserve).transpose()?,
+            attestation: match wanted.attestation.as_deref() {
+                Some(path) => {
+                    let place = reserve(path)?;
+                    // The challenge stands in it, in base64.
+                    let longer = u32::try_from(plan.challenge.len() * 2).unwrap_or(u32::MAX);
+                    let room = place.make_room_beside(longer);
+                    room.map_err(|problem| in_the_way(&problem, plan))?;
+                    Some(place)
+                }
+                None => None,
+            },
             backup: match &wanted.backup {
                 Some(path) => {
                     let otherwise = wanted.but(|it| it.backup = None).words();
@@ -57,7 +67,43 @@ impl Places {
                 }
                 None => None,
             },
-        })
+        };
+        places.all_differ(plan)?;
+        Ok(places)
+    }
+
+    /// With `--force` the later of two files of one name would be written over the
+    /// earlier one: the private key.
+    fn all_differ(&self, plan: &Plan<'_>) -> Result<(), Failure> {
+        let backup = self.backup.as_ref().map(Backup::place);
+        let others = self.attestation.as_ref().into_iter().chain(backup);
+        let mut before = vec![&self.private, &self.public];
+        for place in others {
+            if before.iter().any(|it| it.is_at_the_same_place(place)) {
+                let path = quoted_if_need_be(&place.path().display().to_string());
+                return Err(Failure::new(
+                    format!("{path} would be two of the files at once, and one of them lost"),
+                    "give each a name of its own: --output FILE, FILE.pub beside it, \
+                     --attestation FILE, --backup FILE",
+                ));
+            }
+            before.push(place);
+        }
+        match &plan.wanted.spare_of {
+            Some(first) if before.iter().any(|it| it.replaces(first)) => Err(Failure::new(
+                "the spare would be written over the key that it is to be a spare for",
+                format!(
+                    "choose another file: {} --output FILE",
+                    plan.wanted
+                        .but(|it| {
+                            it.output = None;
+                            it.force = false;
+                        })
+                        .words()
+                ),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Writes them; the private key first, from which the others can be had.

@@ -770,6 +770,31 @@ fn what_was_made_is_noted_in_a_backup() {
     assert_eq!(sitting.blue.commands(), []);
 }
 
+#[test]
+fn two_files_of_one_name_are_refused_before_a_touch_even_with_force() {
+    let sitting = Sitting::new();
+    for (arguments, path) in [
+        (&["--attestation", "key"][..], "key"),
+        (&["--attestation", "./key.pub"], "./key.pub"),
+        (&["--backup", "key"], "key"),
+        (&["--attestation", "b", "--backup", "b"], "b"),
+    ] {
+        let ended = sitting.enroll(&[&["-f", "key", "--force"], arguments].concat());
+        let happened = format!("{path} would be two of the files at once");
+        assert_failed(&ended, &happened, "give each a name of its own");
+    }
+    assert_eq!(sitting.blue.commands(), []);
+
+    sitting.enroll(&["-f", "key"]).expect_success();
+    let before = sitting.sh("cat key").stdout;
+    sitting.blue.forget_transactions();
+    let over = sitting.enroll(&["--spare-of", "key", "-f", "./key", "--force"]);
+    let happened = "written over the key that it is to be a spare for";
+    assert_failed(&over, happened, "choose another file: passkey ssh enroll");
+    assert_eq!(sitting.blue.commands(), []);
+    assert_eq!(sitting.sh("cat key").stdout, before);
+}
+
 /// A machine on which alice may become root by her password.
 fn with_sudo(key: VirtualKey) -> Option<(Machine, tests::machine::PluggedIn)> {
     if privilege() != Privilege::Root {
@@ -819,7 +844,9 @@ fn a_login_is_enrolled_in_the_same_sitting_and_is_a_key_of_its_own() {
     for needed in [
         "Two things are made",
         "Made an ecdsa-sk key",
-        "Now the login for this machine.",
+        // What the password was for.
+        "Now the login for this machine, by: sudo /",
+        "/passkey enroll\r\n",
         "Enrolled \"Blue\" for alice.",
     ] {
         assert!(ended.stdout.contains(needed), "no {needed:?} in {ended:#?}");
