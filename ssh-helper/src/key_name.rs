@@ -80,7 +80,8 @@ pub(crate) fn quoted_if_need_be(name: &str) -> String {
 fn octal(c: char) -> String {
     let mut bytes = [0; 4];
     let bytes = c.encode_utf8(&mut bytes).bytes();
-    bytes.map(|byte| format!("\\{byte:03o}")).collect()
+    let words: Vec<String> = bytes.map(|byte| format!("\\{byte:03o}")).collect();
+    words.concat()
 }
 
 #[cfg(test)]

@@ -285,11 +285,10 @@ fn unnamed(directory: &OwnedFd) -> nix::Result<(File, Option<String>)> {
     let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
     match openat(directory, ".", flags | OFlag::O_TMPFILE, mode) {
-        // What cannot be named later, as without /proc, needs a name now.
         Ok(file) if Path::new(&by_descriptor(&file)).exists() => return Ok((file.into(), None)),
-        Ok(_) => {}
-        // The answers of a kernel or a file system that knows no such files.
-        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => {}
+        // One that cannot be named later, as without /proc; and the answers of a
+        // kernel or a file system that knows no such files.
+        Ok(_) | Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => {}
         Err(problem) => return Err(problem),
     }
     let name = neighbours_name()?;
