@@ -272,8 +272,8 @@ pub(crate) fn read_at(path: &Path) -> Result<Contents, Failure> {
     .map_err(|problem| cannot(problem.desc()))?;
     let file = File::from(file);
     match file.metadata() {
-        Ok(found) if found.is_file() => {}
-        Ok(_) => return Err(cannot("it is not a file")),
+        Ok(found) if !found.is_file() => return Err(cannot("it is not a file")),
+        Ok(found) => only_we_write(found.uid(), found.mode(), path)?,
         Err(problem) => return Err(cannot(&problem.to_string())),
     }
     let bytes = read(file).map_err(|problem| cannot(&problem.to_string()))?;
@@ -287,6 +287,25 @@ pub(crate) fn read_at(path: &Path) -> Result<Contents, Failure> {
             what_to_do,
         )
     })
+}
+
+/// A backup is no secret, but who can write there can put a key of their own
+/// under somebody's name, and its line would go to the servers.
+fn only_we_write(owner: u32, mode: u32, path: &Path) -> Result<(), Failure> {
+    let shown = shown(path);
+    if owner != 0 && owner != geteuid().as_raw() {
+        return Err(Failure::new(
+            format!("{shown} belongs to somebody else, who may have put other keys there"),
+            "copy it, look whether its keys are yours, and name the copy",
+        ));
+    }
+    if mode & 0o022 != 0 {
+        return Err(Failure::new(
+            format!("{shown} can be changed by others, who may have put other keys there"),
+            format!("look whether its keys are yours; then: chmod go-w {shown}"),
+        ));
+    }
+    Ok(())
 }
 
 fn shown(path: &Path) -> String {
@@ -319,7 +338,9 @@ impl Report for Done {
         }
         vec![
             format!("Noted {fingerprint} in {file}, which now has {keys}."),
-            "There is no secret in it: it is of use only to who has the security key.".to_owned(),
+            "There is no secret in it: it is of use only to who has the security key. \
+             But nobody else should be able to change it."
+                .to_owned(),
             format!(
                 "If the private-key file is lost: passkey ssh recover {file} --fingerprint {fingerprint}"
             ),
@@ -496,5 +517,27 @@ mod tests {
         assert_eq!((noted.keys, noted.faults.len()), (1, 1));
         assert!(noted.faults[0].contains("line 12: unknown member"));
         assert!(fs::read_to_string(&path).unwrap().starts_with(&broken));
+    }
+
+    #[test]
+    fn a_backup_that_others_can_change_is_not_believed() {
+        let ours = geteuid().as_raw();
+        let of = |owner, mode| only_we_write(owner, mode, Path::new("backup"));
+        for (owner, mode) in [(ours, 0o600), (ours, 0o644), (0, 0o755)] {
+            assert_eq!(of(owner, mode), Ok(()), "{mode:o}");
+        }
+        for (owner, mode) in [(ours, 0o620), (ours, 0o602), (0, 0o666), (ours + 1, 0o600)] {
+            assert!(of(owner, mode).is_err(), "{mode:o}");
+        }
+        let scratch = Scratch::new();
+        let path = scratch.backup();
+        add(&path, &ecdsa("ssh:one", 64)).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
+        let said = read_at(&path).err().unwrap().to_string();
+        assert!(said.contains("can be changed by others"), "{said}");
+        assert!(
+            said.ends_with(&format!("then: chmod go-w {}", shown(&path))),
+            "{said}"
+        );
     }
 }

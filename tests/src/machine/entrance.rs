@@ -35,6 +35,8 @@ impl Privilege {
             "--default-signal=INT,QUIT,TERM,HUP",
             "/usr/bin/unshare",
             "--mount",
+            // A test may give its machine another name, and not ours.
+            "--uts",
         ]);
         match self {
             Self::Root => &mut unshare,

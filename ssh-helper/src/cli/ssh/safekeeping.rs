@@ -24,7 +24,7 @@ pub(crate) struct Show {
 /// private-key file anew.
 ///
 /// The backup is not encrypted and needs no secrecy: it is of use only to who
-/// has the security key. A key that is in it already is not noted twice.
+/// has the security key. But keep it where nobody else can change it. A key that is in it already is not noted twice.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Backup {
     /// The private-key file, made here or by ssh-keygen.
