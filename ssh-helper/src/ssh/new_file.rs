@@ -12,7 +12,7 @@ use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -112,7 +112,7 @@ impl NewFile {
     }
 
     /// Whether both would be one file.
-    pub(crate) fn is_at_the_same_place(&self, other: &Self) -> bool {
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
         let directory = |it: &Self| fstat(&it.directory).map(|it| (it.st_dev, it.st_ino));
         match (directory(self), directory(other)) {
             (Ok(one), Ok(another)) => {
@@ -482,10 +482,10 @@ mod tests {
         let around = scratch.0.join("../").join(scratch.0.file_name().unwrap());
         let at = |path: PathBuf| NewFile::reserve(&path, Existing::IsReplaced).unwrap();
         let key = at(scratch.0.join("key"));
-        assert!(key.is_at_the_same_place(&at(around.join("key"))));
-        assert!(!key.is_at_the_same_place(&at(scratch.0.join("key.pub"))));
+        assert!(key.is_at(&at(around.join("key"))));
+        assert!(!key.is_at(&at(scratch.0.join("key.pub"))));
         fs::create_dir(scratch.0.join("inside")).unwrap();
-        assert!(!key.is_at_the_same_place(&at(scratch.0.join("inside/key"))));
+        assert!(!key.is_at(&at(scratch.0.join("inside/key"))));
 
         assert!(!key.replaces(&scratch.0.join("key")));
         fs::write(scratch.0.join("key"), "first").unwrap();

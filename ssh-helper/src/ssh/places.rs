@@ -68,42 +68,45 @@ impl Places {
                 None => None,
             },
         };
-        places.all_differ(plan)?;
+        places.are_apart(plan)?;
         Ok(places)
     }
 
-    /// With `--force` the later of two files of one name would be written over the
-    /// earlier one: the private key.
-    fn all_differ(&self, plan: &Plan<'_>) -> Result<(), Failure> {
+    /// No file is written over another of these, nor over the key that the new
+    /// one is to be a spare for, whatever may be replaced.
+    fn are_apart(&self, plan: &Plan<'_>) -> Result<(), Failure> {
         let backup = self.backup.as_ref().map(Backup::place);
-        let others = self.attestation.as_ref().into_iter().chain(backup);
-        let mut before = vec![&self.private, &self.public];
-        for place in others {
-            if before.iter().any(|it| it.is_at_the_same_place(place)) {
-                let path = quoted_if_need_be(&place.path().display().to_string());
-                return Err(Failure::new(
-                    format!("{path} would be two of the files at once, and one of them lost"),
-                    "give each a name of its own: --output FILE, FILE.pub beside it, \
-                     --attestation FILE, --backup FILE",
-                ));
-            }
-            before.push(place);
+        let all = [
+            Some(&self.private),
+            Some(&self.public),
+            self.attestation.as_ref(),
+            backup,
+        ];
+        let all: Vec<&NewFile> = all.into_iter().flatten().collect();
+        let twice = (1..).zip(&all).find_map(|(next, one)| {
+            let others = all.get(next..)?;
+            others.iter().any(|other| one.is_at(other)).then_some(*one)
+        });
+        let shown = |place: &NewFile| quoted_if_need_be(&place.path().display().to_string());
+        if let Some(place) = twice {
+            return Err(Failure::new(
+                format!("two files would be called {}", shown(place)),
+                "give each of --output FILE (and FILE.pub), --attestation and --backup a name \
+                 of its own",
+            ));
         }
-        match &plan.wanted.spare_of {
-            Some(first) if before.iter().any(|it| it.replaces(first)) => Err(Failure::new(
-                "the spare would be written over the key that it is to be a spare for",
+        let first = plan.wanted.spare_of.as_deref();
+        if let Some(place) = first.and_then(|it| all.iter().find(|place| place.replaces(it))) {
+            let elsewhere = plan.wanted.but(|it| it.output = None).words();
+            return Err(Failure::new(
                 format!(
-                    "choose another file: {} --output FILE",
-                    plan.wanted
-                        .but(|it| {
-                            it.output = None;
-                            it.force = false;
-                        })
-                        .words()
+                    "{} is the key that this is to be a spare for, and it would be lost",
+                    shown(place)
                 ),
-            )),
-            _ => Ok(()),
+                format!("choose another: {elsewhere} --output FILE"),
+            ));
         }
+        Ok(())
     }
 
     /// Writes them; the private key first, from which the others can be had.

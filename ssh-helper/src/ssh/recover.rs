@@ -94,11 +94,22 @@ impl Pair {
             new_file::make_directory(&ssh).map_err(cannot)?;
             ssh.join(directory::usual_name(key.public_key.algorithm()))
         };
-        Ok(Self {
+        let pair = Self {
             private: NewFile::reserve(&private, existing).map_err(cannot)?,
             public: NewFile::reserve(&directory::public_name(&private), existing)
                 .map_err(cannot)?,
-        })
+        };
+        let both = [&pair.private, &pair.public];
+        if both.iter().any(|it| it.replaces(&wanted.backup)) {
+            return Err(Failure::new(
+                format!(
+                    "{} is the backup file itself, and it would be lost",
+                    shown(&wanted.backup)
+                ),
+                format!("choose another: {} --output FILE", again.elsewhere),
+            ));
+        }
+        Ok(pair)
     }
 }
 
