@@ -57,7 +57,7 @@ pub(crate) fn sentences(refused: &Refused, key: &dyn Display, command: &str) -> 
         ),
         Refused::AlreadyEnrolled => (
             format!("{key} has made that credential already"),
-            "to make another, plug another key in".to_owned(),
+            format!("to make another, plug another key in and {again}"),
         ),
         Refused::Full => (
             format!("{key} has no room for another credential"),
@@ -68,6 +68,10 @@ pub(crate) fn sentences(refused: &Refused, key: &dyn Display, command: &str) -> 
         Refused::Taken | Refused::PerhapsTaken | Refused::CannotProtect => {
             (format!("{key} failed: {refused}"), replug())
         }
+        Refused::CannotKeep => (
+            format!("{key} keeps no credentials itself (rk)"),
+            "make one without --discoverable, or take another key".to_owned(),
+        ),
         Refused::OnlyU2f => (
             format!("{key} speaks only U2F, not FIDO2"),
             "take a key that says FIDO2 on its box".to_owned(),

@@ -67,6 +67,10 @@ impl<R: RelyingParty> Dialogue for Making<'_, R> {
             (Stage::Making { built_in: true }, Err(failed)) if built_in_failed(failed) => {
                 self.verify_by(|it| it.built_in_refused(failed))
             }
+            // What it says of itself is not always so.
+            (Stage::Making { .. }, Err(Status::UnsupportedOption)) if self.keeps_it() => {
+                Step::Drop(Refused::CannotKeep)
+            }
             (Stage::Looking { .. }, answer) => self.looked(answer),
             (Stage::Excluding, Ok(_)) => Step::Drop(Refused::AlreadyEnrolled),
             // It has none of these, or does not say so silently.
@@ -126,12 +130,21 @@ impl<'w, R: RelyingParty> Making<'w, R> {
         if !info.supports(self.wanted.algorithm) {
             return Step::Drop(Refused::UnsupportedAlgorithm);
         }
+        // CTAP 2.1 §6.4: `rk` is false where nothing is said.
+        if self.keeps_it() && !info.options.rk {
+            return Step::Drop(Refused::CannotKeep);
+        }
         if self.wanted.protection.is_some() && !info.cred_protect {
             return Step::Drop(Refused::CannotProtect);
         }
         self.exclude = self.exclude_lists(&info);
         self.info = Some(info);
         self.exclude()
+    }
+
+    /// Whether the key is to keep the credential itself.
+    fn keeps_it(&self) -> bool {
+        self.wanted.discoverable != Discoverable::No
     }
 
     /// All ids to exclude, in lists that this key takes.
@@ -334,7 +347,7 @@ impl<'w, R: RelyingParty> Making<'w, R> {
             user_id: self.wanted.user_id,
             algorithm: self.wanted.algorithm,
             exclude_list: exclude,
-            discoverable: self.wanted.discoverable != Discoverable::No,
+            discoverable: self.keeps_it(),
             protection: self.wanted.protection,
             verification,
         }
@@ -511,7 +524,7 @@ mod tests {
     fn info(cred_protect: bool) -> Vec<u8> {
         let mut data = Vec::new();
         let mut e = minicbor::Encoder::new(&mut data);
-        e.map(3).unwrap();
+        e.map(4).unwrap();
         e.u8(1).unwrap().array(1).unwrap().str("FIDO_2_0").unwrap();
         e.u8(2).unwrap().array(1).unwrap();
         let name = if cred_protect {
@@ -521,7 +534,42 @@ mod tests {
         };
         e.str(name).unwrap();
         e.u8(3).unwrap().bytes(&[0; 16]).unwrap();
+        e.u8(4).unwrap().map(1).unwrap();
+        e.str("rk").unwrap().bool(true).unwrap();
         data
+    }
+
+    #[test]
+    fn a_key_that_keeps_nothing_is_not_asked_to_keep_a_credential() {
+        let laptop = RelyingPartyId::parse("pam://laptop").unwrap();
+        let mut says_no = info(true);
+        *says_no.last_mut().unwrap() = 0xf4;
+        let says_nothing = [&[0xa3], &says_no[1..says_no.len() - 6]].concat();
+        for discoverable in [
+            Discoverable::No,
+            Discoverable::Yes,
+            Discoverable::UnlessTaken,
+        ] {
+            let wanted = Wanted {
+                discoverable,
+                ..wanted(&laptop, &[])
+            };
+            for info in [&says_no, &says_nothing] {
+                let next = making(&wanted).informed(info);
+                let refused = matches!(next, Step::Drop(Refused::CannotKeep));
+                assert_eq!(refused, discoverable != Discoverable::No);
+            }
+            // It says that it does, and then refuses.
+            let mut asked_to = making(&wanted);
+            asked_to.informed(&info(true));
+            if discoverable == Discoverable::UnlessTaken {
+                let none = asked_to.answered(Err(Status::NoCredentials));
+                assert_eq!(asked(&none), MAKE);
+            }
+            let next = asked_to.answered(Err(Status::UnsupportedOption));
+            let refused = matches!(next, Step::Drop(Refused::CannotKeep));
+            assert_eq!(refused, discoverable != Discoverable::No);
+        }
     }
 
     #[test]

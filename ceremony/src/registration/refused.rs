@@ -35,6 +35,8 @@ pub enum Refused {
     Taken,
     /// It does not say whether it keeps such a credential.
     PerhapsTaken,
+    /// It keeps no credentials itself.
+    CannotKeep,
     /// It cannot guard a credential as it is to be guarded.
     CannotProtect,
     /// It cannot make a key of the wanted algorithm.
@@ -81,6 +83,7 @@ impl fmt::Display for Refused {
                 f,
                 "the key does not say whether it keeps a credential that would be lost"
             ),
+            Self::CannotKeep => write!(f, "the key keeps no credentials itself (rk)"),
             Self::CannotProtect => write!(f, "the key cannot guard credentials (credProtect)"),
             Self::OnlyU2f => write!(f, "the key speaks only U2F, not FIDO2"),
             Self::UnsupportedAlgorithm => {

@@ -108,10 +108,19 @@ impl Making<'_> {
         };
         let replace = plan.wanted.but(|it| it.replace = true).words();
         let another = "choose another --user, to keep both";
+        let not_resident = plan.wanted.but(|it| {
+            it.resident = false;
+            it.user = None;
+            it.replace = false;
+        });
+        let not_resident = not_resident.words();
         let (happened, what_to_do) = match refused {
             Refused::AlreadyEnrolled => (
                 format!("{key} is the security key that already holds the first key"),
-                "plug another one in: a spare is of use only elsewhere".to_owned(),
+                format!(
+                    "a spare is of use only on another one; plug that in and run again: {}",
+                    plan.again
+                ),
             ),
             Refused::Taken => (
                 format!("{key} keeps an SSH key for {whose} already, and it would be lost"),
@@ -128,9 +137,14 @@ impl Making<'_> {
             ),
             Refused::Full => (
                 format!("{key} has no room for another resident key"),
-                "remove one by `passkey ssh list` and `passkey ssh remove`, or make one without \
-                 --resident"
-                    .to_owned(),
+                format!(
+                    "make room: passkey key credentials list, and passkey key credentials \
+                     remove ID; or make one that takes none: {not_resident}"
+                ),
+            ),
+            Refused::CannotKeep => (
+                format!("{key} keeps no keys itself, so it makes none that is resident"),
+                format!("make one that is not: {not_resident}; or take another security key"),
             ),
             Refused::UnsupportedAlgorithm => (
                 format!("{key} cannot make an ed25519-sk key"),
@@ -168,7 +182,9 @@ impl ToMake for Making<'_> {
 
     fn unfit(&self, key: &FoundKey, said: Result<&Info, Mute>) -> Option<Failure> {
         let guards = self.plan.protection().is_some();
+        let keeps = self.plan.flags.is_resident();
         let cannot = match said {
+            Ok(info) if keeps && !info.options.rk => Some(Refused::CannotKeep),
             Ok(info) if guards && !info.cred_protect => Some(Refused::CannotProtect),
             said => refused::before_it_is_asked(said, self.plan.user_verification()),
         };

@@ -322,6 +322,7 @@ impl Memory {
                 "clientPin" => self.pin.is_set(),
                 "makeCredUvNotRqd" => true,
                 "pinUvAuthToken" => true,
+                "rk" => true,
             },
             5 => 1200,
             6 => Value::array(protocols.collect()),

@@ -101,6 +101,11 @@ impl GetInfo {
         {
             *not_required = false;
         }
+        if profile.has(Quirk::KeepsNothing) {
+            self.options.insert("rk".to_owned(), false);
+            self.options.remove("credMgmt");
+            self.options.remove("credentialMgmtPreview");
+        }
         if profile.has(Quirk::ClaimsEveryId) {
             self.options.insert("clientPin".to_owned(), true);
         }

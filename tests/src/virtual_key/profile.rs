@@ -44,6 +44,7 @@ pub(super) enum Quirk {
     HidesCredentials,
     NoCredentialsAfterTouch,
     ClaimsEveryId,
+    KeepsNothing,
 }
 
 /// CTAP2's status codes, as far as a profile answers with them (CTAP 2.1 §8.2).
@@ -51,6 +52,7 @@ mod status {
     pub(super) const INVALID_COMMAND: u8 = 0x01;
     pub(super) const INVALID_PARAMETER: u8 = 0x02;
     pub(super) const LIMIT_EXCEEDED: u8 = 0x15;
+    pub(super) const UNSUPPORTED_OPTION: u8 = 0x2B;
     pub(super) const NO_CREDENTIALS: u8 = 0x2E;
     pub(super) const PUAT_REQUIRED: u8 = 0x36;
     pub(super) const REQUEST_TOO_LARGE: u8 = 0x39;
@@ -180,6 +182,12 @@ impl Profile {
         self.with(Quirk::ClaimsEveryId)
     }
 
+    /// Has no room for credentials of its own: `rk` is false, and it manages none.
+    #[must_use]
+    pub fn keeps_nothing(self) -> Self {
+        self.with(Quirk::KeepsNothing)
+    }
+
     fn with(mut self, quirk: Quirk) -> Self {
         self.quirks.insert(quirk);
         self
@@ -217,6 +225,16 @@ impl Profile {
         }
         let verified = request.has_pin_uv_auth_param() || request.wants_built_in_uv();
         match request.command {
+            Command::MakeCredential
+                if self.has(Quirk::KeepsNothing) && request.wants_to_be_kept() =>
+            {
+                Some(status::UNSUPPORTED_OPTION)
+            }
+            Command::CredentialManagement | Command::CredentialManagementPreview
+                if self.has(Quirk::KeepsNothing) =>
+            {
+                Some(status::INVALID_COMMAND)
+            }
             Command::MakeCredential
                 if self.has(Quirk::MakeCredUvRequired) && pin == Pin::Set && !verified =>
             {

@@ -164,6 +164,11 @@ impl Request {
         self.option("uv") == Some(true)
     }
 
+    /// Whether the key itself is to keep the credential: `rk` true.
+    pub(crate) fn wants_to_be_kept(&self) -> bool {
+        self.option("rk") == Some(true)
+    }
+
     /// Whether an assertion or a credential is asked for with a pinUvAuthParam.
     pub(crate) fn has_pin_uv_auth_param(&self) -> bool {
         self.of_assertion_or_credential(0x06, 0x08).is_some()

@@ -54,6 +54,8 @@ pub struct Versions {
     reason = "they are the specification's"
 )]
 pub struct Options {
+    /// `rk`: credentials that the key keeps itself.
+    pub rk: bool,
     /// `uv`: built-in user verification that is set up.
     pub uv: bool,
     /// `clientPin`: a PIN that is set.
@@ -185,6 +187,7 @@ fn read_options(value: &mut Decoder<'_>) -> Result<Options, Malformed> {
         let name = value.str().map_err(|_| WRONG)?;
         let set = value.bool().map_err(|_| WRONG)?;
         let option = match name {
+            "rk" => &mut options.rk,
             "uv" => &mut options.uv,
             "clientPin" => &mut options.client_pin,
             "pinUvAuthToken" => &mut options.pin_uv_auth_token,
@@ -281,6 +284,13 @@ mod tests {
     #[test]
     fn every_option_is_read_and_a_preview_is_not_the_real_thing() {
         let names = [
+            (
+                "rk",
+                Options {
+                    rk: true,
+                    ..Options::default()
+                },
+            ),
             (
                 "uv",
                 Options {
