@@ -297,8 +297,12 @@ pub(crate) fn not_typed(key: &dyn Display, again: &str) -> (String, String) {
 /// What to do about a key that could not verify its person.
 pub(crate) fn about_verification(why: &CannotVerify, again: &str) -> String {
     match why {
-        CannotVerify::NothingSetUp => "set a PIN on it: passkey key pin set".to_owned(),
-        CannotVerify::BuiltInBlocked => "set a PIN on it as well: passkey key pin set".to_owned(),
+        CannotVerify::NothingSetUp => {
+            format!("set a PIN on it: passkey key pin set; then run again: {again}")
+        }
+        CannotVerify::BuiltInBlocked => {
+            format!("set a PIN on it as well: passkey key pin set; then run again: {again}")
+        }
         CannotVerify::NoPin(_) => format!("if you know the right one, run again: {again}"),
         CannotVerify::LastTry { .. } => {
             "give it the right PIN elsewhere first, as in a browser; a wrong one there blocks it"
@@ -309,7 +313,9 @@ pub(crate) fn about_verification(why: &CannotVerify, again: &str) -> String {
             "only a reset helps, which erases the key (passkey key reset); use another key"
                 .to_owned()
         }
-        CannotVerify::PinChangeForced => "change its PIN: passkey key pin change".to_owned(),
+        CannotVerify::PinChangeForced => {
+            format!("change its PIN: passkey key pin change; then run again: {again}")
+        }
         CannotVerify::Refused(_) | CannotVerify::Malformed(_) | CannotVerify::Faulty(_) => {
             format!("unplug it, plug it in and run again: {again}")
         }

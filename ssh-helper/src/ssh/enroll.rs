@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use base16ct::lower::encode_string;
 use ceremony::authenticator::hidraw::FoundKey;
 use serde::Serialize;
 use serde_json::Value;
@@ -31,7 +32,8 @@ pub(crate) fn enroll(
     node: Option<&Path>,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let plan = Plan::of(wanted, node, screen)?;
+    let wanted = &wanted.with(node);
+    let plan = Plan::of(wanted, screen)?;
     let places = Places::reserve(&plan)?;
     let also_login = wanted
         .also_login
@@ -126,8 +128,11 @@ impl Enrolled {
         let first = plan.first.as_ref().map(KeyFile::authorized_line);
         let lines = first.into_iter().chain([file.authorized_line()]);
         let mut undo = format!("rm {} {}", shown(&written.private), shown(&written.public));
+        if let Some(attestation) = &written.attestation {
+            undo = format!("{undo} {}", shown(attestation));
+        }
         if plan.flags.is_resident() {
-            undo.push_str("; passkey ssh list, and passkey ssh remove ID");
+            undo = format!("{undo}; passkey ssh remove {}", begin_of_id(file));
         }
         let path = |path: &Path| path.display().to_string();
         Ok(Self {
@@ -221,12 +226,24 @@ impl Report for Enrolled {
                  passkey ssh enroll --spare-of {private}"
             ));
         }
+        let noted = self.backup.as_ref().map(|path| {
+            let path = quoted_if_need_be(path);
+            format!("; take its [[key]] out of {path} with an editor")
+        });
         lines.push(format!(
-            "Undo with: {}; and take the line off the servers",
-            self.undo
+            "Undo with: {}{}; and take the line off the servers",
+            self.undo,
+            noted.unwrap_or_default()
         ));
         lines
     }
+}
+
+/// As much of its id as `passkey ssh remove` needs, and `list` shows.
+fn begin_of_id(file: &KeyFile) -> String {
+    const BYTES: usize = 8;
+    let id = file.id.as_bytes();
+    encode_string(id.get(..BYTES).unwrap_or(id))
 }
 
 fn shown(path: &Path) -> String {

@@ -46,18 +46,9 @@ pub(super) struct Plan<'w> {
 }
 
 impl<'w> Plan<'w> {
-    /// Of what was asked for, with the security key at `node`, where one is
-    /// named.
-    pub(super) fn of(
-        wanted: &'w Enroll,
-        node: Option<&Path>,
-        screen: &mut Screen,
-    ) -> Result<Self, Failure> {
-        let mut again = wanted.words();
-        if let Some(node) = node {
-            let node = quoted_if_need_be(&node.display().to_string());
-            again = format!("{again} --key {node}");
-        }
+    /// Of what was asked for.
+    pub(super) fn of(wanted: &'w Enroll, screen: &mut Screen) -> Result<Self, Failure> {
+        let again = wanted.words();
         let first = match &wanted.spare_of {
             Some(path) => Some(first(path, screen)?),
             None => None,

@@ -1,7 +1,7 @@
 //! `passkey ssh enroll`.
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ceremony::public_key::Algorithm;
 use ceremony::ssh_application::SshApplication;
@@ -83,9 +83,10 @@ pub(crate) struct Enroll {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["application", "verify_required", "no_touch_required"])]
     pub(crate) spare_of: Option<PathBuf>,
 
-    /// Then enrol the same security key for logins on this machine
-    /// (`sudo passkey enroll`). These are two keys of their own: nothing that
-    /// opens one opens the other.
+    /// Then enrol a security key for logins on this machine, by
+    /// `sudo passkey enroll`, which asks again which one where several are
+    /// plugged in. These are two keys of their own: nothing that opens one opens
+    /// the other.
     #[arg(long)]
     pub(crate) also_login: bool,
 
@@ -101,6 +102,11 @@ pub(crate) struct Enroll {
     #[arg(long, value_name = "SECONDS", default_value_t = Self::TIMEOUT,
           value_parser = clap::value_parser!(u16).range(1..=300))]
     pub(crate) timeout: u16,
+
+    /// The security key, where one was named: an option of every command, kept
+    /// here for what is to be typed again.
+    #[arg(skip)]
+    pub(crate) node: Option<PathBuf>,
 }
 
 impl Enroll {
@@ -143,8 +149,14 @@ impl Enroll {
             (encryption.cipher.as_str() != Encryption::CIPHER)
                 .then(|| format!("--cipher {}", encryption.cipher)),
             (self.timeout != Self::TIMEOUT).then(|| format!("--timeout {}", self.timeout)),
+            self.node.as_ref().map(|it| path("--key", it)),
         ];
         words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The same command, for the security key at `node`.
+    pub(crate) fn with(&self, node: Option<&Path>) -> Self {
+        self.but(|it| it.node = node.map(Path::to_owned))
     }
 
     /// The same command with a change, to be typed instead.
@@ -215,7 +227,7 @@ mod tests {
         let cli = Cli::try_parse_from(line).map_err(|problem| problem.kind())?;
         match cli.command {
             Command::Ssh(ssh) => match ssh.command {
-                SshCommand::Enroll(enroll) => Ok(enroll),
+                SshCommand::Enroll(enroll) => Ok(enroll.with(ssh.node.as_deref())),
                 _ => panic!("another command"),
             },
             _ => panic!("another command"),
@@ -251,6 +263,7 @@ mod tests {
             ],
             &["--challenge", "c", "--attestation", "a b", "--backup", "b"],
             &["--spare-of", "first", "--also-login", "--no-passphrase"],
+            &["--resident", "--key", "/dev/hidraw3"],
             &[
                 "--passphrase-file",
                 "p",

@@ -107,6 +107,15 @@ impl Writing<'_> {
         problem.failure(&self.forced, &self.elsewhere)
     }
 
+    /// The same of one key: what is to be typed writes it and no other.
+    fn failure_of(&self, key: &ResidentKey, problem: &CannotWrite) -> Failure {
+        let only = |command: &str| match &self.wanted.only {
+            Some(_) => command.to_owned(),
+            None => format!("{command} --only {}", key.id.get(..16).unwrap_or(&key.id)),
+        };
+        problem.failure(&only(&self.forced), &only(&self.elsewhere))
+    }
+
     fn write(
         &self,
         keys: &[(ResidentKey, Option<String>)],
@@ -154,7 +163,7 @@ impl Writing<'_> {
             Existing::Stays
         };
         let reserve = |path: &Path| {
-            NewFile::reserve(path, existing).map_err(|problem| self.failure(&problem))
+            NewFile::reserve(path, existing).map_err(|problem| self.failure_of(key, &problem))
         };
         Ok(Places {
             file,
@@ -191,7 +200,7 @@ impl Writing<'_> {
         let put = |place: NewFile, contents: &[u8], mode| {
             place
                 .fill(contents, mode)
-                .map_err(|problem| self.failure(&problem))
+                .map_err(|problem| self.failure_of(key, &problem))
         };
         put(places.private, private.as_bytes(), 0o600)?;
         put(places.public, format!("{public}\n").as_bytes(), 0o644)?;
@@ -305,7 +314,8 @@ impl Report for Imported {
         ));
         if let Some(verified) = self.keys.iter().find(|key| key.verify_required) {
             lines.push(format!(
-                "Where the security key asks for its PIN, write verify-required before the line: {}",
+                "A key that asks for its PIN goes into authorized_keys by hand, as ssh-copy-id \
+                 installs no options: verify-required and a blank before the line in {}",
                 quoted_if_need_be(&verified.public_key)
             ));
         }
