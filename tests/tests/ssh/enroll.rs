@@ -371,10 +371,123 @@ fn a_key_without_a_pin_leads_to_setting_one() {
         assert_failed(
             &ended,
             "it has neither a PIN nor a fingerprint",
-            "passkey key pin set",
+            &format!("passkey key pin set; then run again: passkey ssh enroll {option}"),
         );
     }
     assert!(!sitting.blue.commands().contains(&Command::MakeCredential));
+}
+
+#[test]
+fn a_full_security_key_and_one_that_keeps_nothing_lead_to_a_key_that_takes_no_room() {
+    let full = VirtualKey::named("Full").with_pin(PIN);
+    let full = Sitting::with(full.firmware(|it| it.max_supported_resident_keys = 1));
+    full.enroll(&["--resident", "-f", "one"]).expect_success();
+    let keeps_nothing = Profile::fido_2_1().keeps_nothing();
+    let small = VirtualKey::named("Small").with_pin(PIN);
+    let small = Sitting::with(small.posing_as(keeps_nothing));
+    for (sitting, happened) in [
+        (&full, "has no room for another resident key"),
+        (&small, "keeps no keys itself"),
+    ] {
+        let node = sitting.blue.node();
+        for named in [&[][..], &["--key", &node]] {
+            let two = ["--resident", "--user", "bob", "-f", "two", "-C", "a b"];
+            let refused = sitting.enroll(&[&two[..], named].concat());
+            let what_to_do = "passkey ssh enroll --output two --comment \"a b\" --no-passphrase";
+            assert_failed(&refused, happened, what_to_do);
+        }
+        assert!(!sitting.names(".").contains("two"));
+    }
+    // Nobody types a PIN at one that says that it keeps nothing.
+    assert!(!small.blue.commands().contains(&Command::ClientPin));
+    small.enroll(&["-f", "two"]).expect_success();
+
+    // What is to be typed makes room, and undoes the first one.
+    let list = full.run(&["passkey", "key", "credentials", "list"]);
+    let listed = answering(list, &[(ITS_PIN, PIN)]).expect_success();
+    let id = listed.stdout.lines().find(|it| it.contains(" ssh:"));
+    let id = id.unwrap().split_whitespace().next().unwrap();
+    let remove = full.run(&["passkey", "key", "credentials", "remove", id]);
+    answering(remove, &[(ITS_PIN, PIN), ("Type \"remove\"", "remove")]).expect_success();
+    full.enroll(&["--resident", "-f", "two"]).expect_success();
+}
+
+#[test]
+fn what_undoes_it_can_be_typed_as_it_stands_there() {
+    let sitting = Sitting::with_a_pin();
+    sitting
+        .enroll(&["--resident", "--user", "other", "-f", "other"])
+        .expect_success();
+    let made = sitting
+        .enroll(&["--resident", "-f", "a key", "--attestation", "att"])
+        .expect_success();
+    let said = made.stdout.replace("\r\n", "\n");
+    let undo = said
+        .lines()
+        .find_map(|line| line.strip_prefix("Undo with: "));
+    let undo = undo
+        .unwrap()
+        .strip_suffix("; and take the line off the servers");
+    let run = sitting.run(&["sh", "-c", undo.unwrap()]);
+    answering(run, &[(ITS_PIN, PIN), ("Type \"remove\"", "remove")]).expect_success();
+    assert_eq!(sitting.names("."), "other\nother.pub\n");
+    let listed = answering(sitting.ssh(&["list"]), &[(ITS_PIN, PIN)]).expect_success();
+    assert!(listed.stdout.contains("other"), "{listed:#?}");
+    assert_eq!(listed.stdout.matches(" ssh:").count(), 1, "{listed:#?}");
+}
+
+#[test]
+fn no_file_is_written_over_another_of_the_same_sitting_nor_over_the_first_key() {
+    let sitting = Sitting::new();
+    for options in [
+        &["-f", "key", "--attestation", "key"][..],
+        &["-f", "key", "--attestation", "./key.pub"],
+        &["-f", "key", "--backup", "key"],
+        &["-f", "key", "--attestation", "a", "--backup", "a"],
+    ] {
+        for more in [&[][..], &["--force"]] {
+            let refused = sitting.enroll(&[options, more].concat());
+            assert_failed(&refused, "two files would be called", "a name of its own");
+        }
+    }
+    assert_eq!(sitting.blue.commands(), [], "touched in vain");
+    assert_eq!(sitting.names("."), "");
+    sitting
+        .enroll(&["-f", "key", "--backup", "noted"])
+        .expect_success();
+    let before = sitting.sh("cat key key.pub noted").stdout;
+    for file in ["key", "./key"] {
+        let spare = sitting.enroll(&["--spare-of", "key", "-f", file, "--force"]);
+        assert_failed(&spare, "to be a spare for", "--output FILE");
+    }
+    for file in ["noted", "./noted"] {
+        let recover = ["recover", "noted", "--no-passphrase", "--force", "-f", file];
+        let recovered = sitting.ssh(&recover).output();
+        assert_failed(&recovered, "is the backup file itself", "--output FILE");
+    }
+    assert_eq!(sitting.sh("cat key key.pub noted").stdout, before);
+}
+
+#[test]
+fn what_is_to_be_typed_again_names_the_same_security_key() {
+    let sitting = Sitting::with_a_pin();
+    let _green = sitting.plug_in(VirtualKey::named("Green"));
+    let node = sitting.blue.node();
+    let enroll = |more: &[&str]| {
+        let options = [&["--resident", "--key", &node][..], more].concat();
+        sitting.enroll(&options)
+    };
+    enroll(&[]).expect_success();
+    let named = format!("--key {node}");
+    assert_failed(
+        &enroll(&[]),
+        "is there already",
+        &format!("{named} --output FILE"),
+    );
+    let forced = format!("--force --no-passphrase {named}");
+    assert_failed(&enroll(&[]), "is there already", &forced);
+    let replace = format!("--replace --no-passphrase {named}");
+    assert_failed(&enroll(&["-f", "two"]), "would be lost", &replace);
 }
 
 #[test]
@@ -711,7 +824,11 @@ fn a_spare_is_made_on_another_security_key_and_goes_beside_the_first() {
 
     // The same security key is no other one.
     let same = whenever_asked(sitting.ssh(&spare), &[its_passphrase, YES, (ITS_PIN, PIN)]);
-    assert_failed(&same, "already holds the first key", "plug another one in");
+    assert_failed(
+        &same,
+        "already holds the first key",
+        "a spare is of use only on another one; plug that in and run again: passkey ssh enroll --spare-of",
+    );
     let wrong = answering(sitting.ssh(&spare), &[(its_passphrase.0, "my horse")]);
     assert_failed(
         &wrong,

@@ -205,7 +205,7 @@ fn an_imported_file_signs_and_is_encrypted_where_a_passphrase_is_typed() {
     let fingerprint = fingerprint(&machine, "plain");
     assert!(imported.stdout.contains(&fingerprint), "{imported:#?}");
     let verified =
-        "write verify-required before the line: /root/ours/id_ed25519_sk_rk_work_alice.pub";
+        "verify-required and a blank before the line in /root/ours/id_ed25519_sk_rk_work_alice.pub";
     assert!(imported.stdout.contains(verified), "{imported:#?}");
     for (name, asked) in [
         ("id_ecdsa_sk_rk", vec![]),

@@ -108,8 +108,8 @@ fn a_file_in_the_way_stays_and_the_others_are_written() {
     );
     for said in [
         "not written: \"ssh:\": /root/ours/id_ecdsa_sk_rk is there already",
-        "passkey ssh import /root/ours --force --no-passphrase",
-        "passkey ssh import DIRECTORY --no-passphrase",
+        "passkey ssh import /root/ours --force --no-passphrase --only ",
+        "passkey ssh import DIRECTORY --no-passphrase --only ",
         "not written: \"ssh:work\": /root/ours/id_ecdsa_sk_rk_work.pub is a symbolic link",
         "/root/ours/id_ecdsa_sk_rk_home ",
     ] {
