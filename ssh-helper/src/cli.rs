@@ -57,7 +57,7 @@ pub(crate) enum Command {
     Test(Test),
     Check(Check),
     Key(key::Key),
-    Ssh(ssh::Ssh),
+    Ssh(Box<ssh::Ssh>),
     /// Judge the receipts of approvals.
     #[command(subcommand)]
     Receipt(Receipt),
