@@ -169,11 +169,6 @@ impl Backup {
         self.place.path()
     }
 
-    /// Where it is, or will be.
-    pub(crate) fn place(&self) -> &NewFile {
-        &self.place
-    }
-
     /// Keeps others who note keys in this directory waiting. Where the file
     /// system knows no such locks there is none, and whoever writes last wins.
     fn lock(&self, otherwise: &str) -> Result<Option<Flock<OwnedFd>>, Failure> {
