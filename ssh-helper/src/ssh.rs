@@ -24,16 +24,15 @@ use crate::screen::Screen;
 
 /// Does what was asked.
 pub(crate) fn ssh(wanted: &Ssh, screen: &mut Screen) -> Result<(), Failure> {
-    let node = wanted.node.as_deref();
     match &wanted.command {
-        SshCommand::Enroll(wanted) => enroll::enroll(wanted, node, screen),
+        SshCommand::Enroll(wanted) => enroll::enroll(wanted, screen),
         SshCommand::VerifyAttestation(wanted) => {
             verify_attestation::verify_attestation(wanted, screen)
         }
-        SshCommand::List => resident::list(node, screen),
-        SshCommand::Import(wanted) => resident::import(wanted, node, screen),
-        SshCommand::Remove(wanted) => resident::remove(wanted, node, screen),
-        SshCommand::Rename(wanted) => resident::rename(wanted, node, screen),
+        SshCommand::List(which) => resident::list(which.node(), screen),
+        SshCommand::Import(wanted) => resident::import(wanted, screen),
+        SshCommand::Remove(wanted) => resident::remove(wanted, screen),
+        SshCommand::Rename(wanted) => resident::rename(wanted, screen),
         SshCommand::Show(wanted) => show::show(wanted, screen),
         SshCommand::Backup(wanted) => backup::backup(wanted, screen),
         SshCommand::Recover(wanted) => recover::recover(wanted, screen),

@@ -5,7 +5,7 @@ mod enroll;
 mod resident;
 mod safekeeping;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -23,10 +23,22 @@ pub(crate) struct Ssh {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: SshCommand,
+}
 
-    /// The security key, by its device node as `passkey key list` shows it.
-    #[arg(long = "key", value_name = "NODE", global = true)]
+/// Which security key is meant.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct SecurityKey {
+    /// The security key, by its device node as `passkey key list` shows it. With
+    /// several plugged in, a person is asked which; a script says so here.
+    #[arg(long = "key", value_name = "NODE")]
     pub(crate) node: Option<PathBuf>,
+}
+
+impl SecurityKey {
+    /// Its node, where one is named.
+    pub(crate) fn node(&self) -> Option<&Path> {
+        self.node.as_deref()
+    }
 }
 
 /// What can be done with SSH keys.
@@ -37,7 +49,7 @@ pub(crate) enum SshCommand {
     ///
     /// These are resident keys, made with --resident. Others take no room on the
     /// security key, and it cannot list them. Asks for the PIN.
-    List,
+    List(SecurityKey),
     Import(Import),
     Remove(Remove),
     Rename(Rename),

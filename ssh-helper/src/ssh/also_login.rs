@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::key_name::quoted_if_need_be;
 use crate::screen::Screen;
+use crate::terminal;
 
 /// The login that is to be enrolled.
 pub(super) struct AlsoLogin {
@@ -23,8 +24,16 @@ pub(super) struct AlsoLogin {
 }
 
 impl AlsoLogin {
-    /// Says what will come.
-    pub(super) fn announce(screen: &mut Screen) -> Result<Self, Failure> {
+    /// Says what will come. `alone` is what to type for the SSH key alone.
+    pub(super) fn announce(alone: &str, screen: &mut Screen) -> Result<Self, Failure> {
+        let as_root = geteuid().is_root();
+        // It would be refused once the SSH key was there.
+        if !as_root && !terminal::somebody_is_there() {
+            return Err(Failure::new(
+                "to enrol the login a person is asked, and there is no terminal to answer at",
+                format!("make the SSH key alone, and enrol the login at a terminal: {alone}"),
+            ));
+        }
         let program = env::current_exe()
             .ok()
             .and_then(|path| path.into_os_string().into_string().ok())
@@ -35,7 +44,7 @@ impl AlsoLogin {
                 )
             })?;
         let mut command = vec![program, "enroll".to_owned()];
-        if !geteuid().is_root() {
+        if !as_root {
             command.insert(0, "sudo".to_owned());
         }
         screen.say(

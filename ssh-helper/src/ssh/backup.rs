@@ -344,7 +344,7 @@ impl Report for Done {
             format!(
                 "If the private-key file is lost: passkey ssh recover {file} --fingerprint {fingerprint}"
             ),
-            format!("Undo: take its [[key]] out of {file} with an editor."),
+            format!("Undo with an editor: take its [[key]] out of {file}."),
         ]
     }
 }

@@ -26,26 +26,25 @@ use crate::key_name::quoted_if_need_be;
 use crate::screen::{Report, Screen};
 use crate::terminal;
 
-/// Makes an SSH key, with the security key at `node`, where one is named.
-pub(crate) fn enroll(
-    wanted: &Enroll,
-    node: Option<&Path>,
-    screen: &mut Screen,
-) -> Result<(), Failure> {
-    let wanted = &wanted.with(node);
+/// Makes an SSH key.
+pub(crate) fn enroll(wanted: &Enroll, screen: &mut Screen) -> Result<(), Failure> {
     let plan = Plan::of(wanted, screen)?;
     let places = Places::reserve(&plan)?;
     let also_login = wanted
         .also_login
-        .then(|| AlsoLogin::announce(screen))
+        .then(|| {
+            let alone = wanted.but(|it| it.also_login = false).words();
+            AlsoLogin::announce(&alone, screen)
+        })
         .transpose()?;
     let making = Making { plan: &plan };
-    let key = making.choose(node, screen)?;
+    let key = making.choose(screen)?;
     if making.is_of_another_kind(&key) {
         let ecdsa = wanted.but(|it| it.key_type = KeyType::EcdsaSk);
         offer_ecdsa(&key, &ecdsa, screen)?;
         drop(places);
-        return enroll(&ecdsa, Some(&key.node), screen);
+        let on_this = ecdsa.but(|it| it.which.node = Some(key.node.clone()));
+        return enroll(&on_this, screen);
     }
     let passphrase = passphrase::new(&wanted.encryption, &plan.again, screen)?;
     let made = making.ask(&key, screen)?;

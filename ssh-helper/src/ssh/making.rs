@@ -1,7 +1,6 @@
 //! Has a security key make an SSH key.
 #![forbid(unsafe_code)]
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ceremony::attestation::NewCredential;
@@ -36,13 +35,9 @@ pub(super) struct Making<'p> {
 }
 
 impl Making<'_> {
-    /// The security key at `node`, or the one that a person says is meant.
-    pub(super) fn choose(
-        &self,
-        node: Option<&Path>,
-        screen: &mut Screen,
-    ) -> Result<FoundKey, Failure> {
-        if let Some(node) = node {
+    /// The security key that was named, or the one that a person says is meant.
+    pub(super) fn choose(&self, screen: &mut Screen) -> Result<FoundKey, Failure> {
+        if let Some(node) = self.plan.wanted.which.node() {
             return key::plugged_in_at(node);
         }
         Choosing {

@@ -262,7 +262,7 @@ impl Report for Recovered {
             format!("Fingerprint: {}", self.fingerprint),
             "Servers that knew the key know it still. Its line for authorized_keys:".to_owned(),
             self.authorized_keys.clone(),
-            format!("Undo: rm {private} {public}"),
+            format!("Undo with: rm {private} {public}"),
         ]
     }
 }

@@ -36,12 +36,12 @@ fn able(node: Option<&Path>, command: &str, screen: &mut Screen) -> Result<Chose
 }
 
 /// `passkey ssh remove`.
-pub(crate) fn remove(
-    wanted: &Remove,
-    node: Option<&Path>,
-    screen: &mut Screen,
-) -> Result<(), Failure> {
-    let chosen = able(node, &format!("ssh remove {}", wanted.id), screen)?;
+pub(crate) fn remove(wanted: &Remove, screen: &mut Screen) -> Result<(), Failure> {
+    let chosen = able(
+        wanted.which.node(),
+        &format!("ssh remove {}", wanted.id),
+        screen,
+    )?;
     let gone: ResidentKey = kept::remove(&wanted.id, &chosen, screen)?;
     screen.report(&Done::new(
         &chosen.key,
@@ -64,13 +64,9 @@ pub(crate) fn remove(
 }
 
 /// `passkey ssh rename`.
-pub(crate) fn rename(
-    wanted: &Rename,
-    node: Option<&Path>,
-    screen: &mut Screen,
-) -> Result<(), Failure> {
+pub(crate) fn rename(wanted: &Rename, screen: &mut Screen) -> Result<(), Failure> {
     let command = format!("ssh rename {} {}", wanted.id, as_argument(&wanted.name));
-    let chosen = able(node, &command, screen)?;
+    let chosen = able(wanted.which.node(), &command, screen)?;
     // updateUserInformation came with credMgmt itself; its forerunner has none.
     if chosen.described.option("credMgmt") != Some(true) {
         return Err(Failure::new(

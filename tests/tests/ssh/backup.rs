@@ -117,7 +117,7 @@ fn a_key_that_ssh_keygen_made_is_noted_lost_and_made_anew() {
         let recovered = recover.output().expect_success();
         assert_eq!(blue.commands(), [], "no security key is asked");
         assert_eq!(judged(&machine, &file, ""), (public.clone(), fingerprint));
-        for said in [&public, &format!("Undo: rm {file} {file}.pub")] {
+        for said in [&public, &format!("Undo with: rm {file} {file}.pub")] {
             assert!(recovered.stdout.lines().any(|line| line == said), "{said}");
         }
         let public_file = machine.read(&format!("{file}.pub"));

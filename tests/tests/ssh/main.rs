@@ -12,13 +12,18 @@
 extern crate alloc;
 
 mod agent;
+mod also_login;
 mod attestation;
+mod attestation_chain;
+mod attestation_desk;
 mod attestation_file;
+mod attestation_refused;
 mod authority;
 mod backup;
 mod desk;
 mod download;
 mod enroll;
+mod enroll_refused;
 mod git;
 mod keygen;
 mod manufacturer;

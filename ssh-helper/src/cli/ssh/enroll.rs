@@ -1,13 +1,13 @@
 //! `passkey ssh enroll`.
 #![forbid(unsafe_code)]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ceremony::public_key::Algorithm;
 use ceremony::ssh_application::SshApplication;
 use clap::{Args, ValueEnum};
 
-use super::Encryption;
+use super::{Encryption, SecurityKey};
 use crate::key_name::{quoted, quoted_if_need_be};
 
 /// Make an SSH key that a security key holds (`ssh-keygen -t ecdsa-sk`).
@@ -103,10 +103,45 @@ pub(crate) struct Enroll {
           value_parser = clap::value_parser!(u16).range(1..=300))]
     pub(crate) timeout: u16,
 
-    /// The security key, where one was named: an option of every command, kept
-    /// here for what is to be typed again.
-    #[arg(skip)]
-    pub(crate) node: Option<PathBuf>,
+    /// Which one.
+    #[command(flatten)]
+    pub(crate) which: SecurityKey,
+
+    /// What ssh-keygen would take.
+    #[command(flatten)]
+    of_ssh_keygen: OfSshKeygen,
+}
+
+/// What whoever comes from ssh-keygen types by habit, to be told what it is
+/// called here.
+#[derive(Args, Clone, Debug, Default)]
+struct OfSshKeygen {
+    #[arg(short = 'O', hide = true, value_name = "OPTION", value_parser = called_here)]
+    options: Vec<String>,
+
+    #[arg(short = 'N', hide = true, value_name = "TEXT", allow_hyphen_values = true,
+          value_parser = never_an_argument)]
+    passphrase: Option<String>,
+}
+
+fn called_here(option: &str) -> Result<String, String> {
+    let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    let ours = match name {
+        "application" | "challenge" | "user" => format!("--{name} {value}"),
+        "no-touch-required" | "resident" | "verify-required" => format!("--{name}"),
+        "device" => format!("--key {value}"),
+        "write-attestation" => format!("--attestation {value}"),
+        _ => return Err("an option of ssh-keygen's that there is none for here".to_owned()),
+    };
+    Err(format!("it is called {} here", ours.trim_end()))
+}
+
+fn never_an_argument(_: &str) -> Result<String, String> {
+    Err(
+        "everybody on this machine can read arguments; leave it out to be asked, or say \
+         --passphrase-file FILE or --no-passphrase"
+            .to_owned(),
+    )
 }
 
 impl Enroll {
@@ -149,14 +184,9 @@ impl Enroll {
             (encryption.cipher.as_str() != Encryption::CIPHER)
                 .then(|| format!("--cipher {}", encryption.cipher)),
             (self.timeout != Self::TIMEOUT).then(|| format!("--timeout {}", self.timeout)),
-            self.node.as_ref().map(|it| path("--key", it)),
+            self.which.node.as_ref().map(|it| path("--key", it)),
         ];
         words.into_iter().flatten().collect::<Vec<_>>().join(" ")
-    }
-
-    /// The same command, for the security key at `node`.
-    pub(crate) fn with(&self, node: Option<&Path>) -> Self {
-        self.but(|it| it.node = node.map(Path::to_owned))
     }
 
     /// The same command with a change, to be typed instead.
@@ -227,7 +257,7 @@ mod tests {
         let cli = Cli::try_parse_from(line).map_err(|problem| problem.kind())?;
         match cli.command {
             Command::Ssh(ssh) => match ssh.command {
-                SshCommand::Enroll(enroll) => Ok(enroll.with(ssh.node.as_deref())),
+                SshCommand::Enroll(enroll) => Ok(enroll),
                 _ => panic!("another command"),
             },
             _ => panic!("another command"),
@@ -304,6 +334,32 @@ mod tests {
         }
         for cipher in ["none", "3des-cbc", "rot13", ""] {
             assert!(!accepted(&["--cipher", cipher]), "{cipher}");
+        }
+    }
+
+    #[test]
+    fn whoever_types_ssh_keygens_options_is_told_ours() {
+        let told = |line: &[&str]| {
+            let line = [&["passkey", "ssh", "enroll"], line].concat();
+            Cli::try_parse_from(line).unwrap_err().to_string()
+        };
+        for (option, ours) in [
+            ("resident", "it is called --resident here"),
+            ("verify-required", "--verify-required"),
+            ("no-touch-required", "--no-touch-required"),
+            ("application=ssh:work", "--application ssh:work"),
+            ("user=bob", "--user bob"),
+            ("challenge=c", "--challenge c"),
+            ("device=/dev/hidraw3", "--key /dev/hidraw3"),
+            ("write-attestation=a", "--attestation a"),
+            ("hashalg=sha256", "there is none for here"),
+        ] {
+            let said = told(&["-O", option]);
+            assert!(said.contains(ours), "no {ours} in {said}");
+        }
+        for passphrase in ["", "my house"] {
+            let said = told(&["-N", passphrase]);
+            assert!(said.contains("--no-passphrase"), "{said}");
         }
     }
 

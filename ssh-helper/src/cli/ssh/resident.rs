@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Encryption;
+use super::{Encryption, SecurityKey};
 use crate::cli::key::hexadecimal;
 use crate::key_name::quoted_if_need_be;
 
@@ -31,6 +31,10 @@ pub(crate) struct Import {
     /// How the private-key files are encrypted, all with one passphrase.
     #[command(flatten)]
     pub(crate) encryption: Encryption,
+
+    /// Which security key.
+    #[command(flatten)]
+    pub(crate) which: SecurityKey,
 }
 
 impl Import {
@@ -73,6 +77,10 @@ pub(crate) struct Remove {
     /// The key's id in hexadecimal, or the beginning of it that no other has.
     #[arg(value_parser = hexadecimal)]
     pub(crate) id: String,
+
+    /// Which security key.
+    #[command(flatten)]
+    pub(crate) which: SecurityKey,
 }
 
 /// Call an SSH key that a security key keeps itself something else. Asks for the
@@ -89,6 +97,10 @@ pub(crate) struct Rename {
     /// The new name, 1 to 64 characters.
     #[arg(value_parser = ceremony::credential::CredentialName::parse)]
     pub(crate) name: ceremony::credential::CredentialName,
+
+    /// Which security key.
+    #[command(flatten)]
+    pub(crate) which: SecurityKey,
 }
 
 #[cfg(test)]

@@ -22,22 +22,18 @@ use crate::ssh::passphrase::{self, Passphrase};
 
 /// Writes them. One that cannot be written is named, and keeps no other from
 /// being written.
-pub(crate) fn import(
-    wanted: &Import,
-    node: Option<&Path>,
-    screen: &mut Screen,
-) -> Result<(), Failure> {
-    let chosen = able(node, &wanted.words(), screen)?;
+pub(crate) fn import(wanted: &Import, screen: &mut Screen) -> Result<(), Failure> {
+    let chosen = able(wanted.which.node(), &wanted.words(), screen)?;
     let elsewhere = wanted.but(|it| {
         it.directory = Some("DIRECTORY".into());
         it.force = false;
     });
-    let elsewhere = typed(&elsewhere, node);
+    let elsewhere = typed(&elsewhere);
     let writing = Writing {
         directory: directory(wanted, &elsewhere, screen)?,
         wanted,
         elsewhere,
-        forced: typed(&wanted.but(|it| it.force = true), node),
+        forced: typed(&wanted.but(|it| it.force = true)),
         chosen: &chosen,
     };
     writing.directory_must_do()?;
@@ -60,8 +56,8 @@ pub(crate) fn import(
 }
 
 /// What to type, with the same security key.
-fn typed(wanted: &Import, node: Option<&Path>) -> String {
-    let node = node.map_or_else(String::new, |node| {
+fn typed(wanted: &Import) -> String {
+    let node = wanted.which.node().map_or_else(String::new, |node| {
         format!(" --key {}", quoted_if_need_be(&node.display().to_string()))
     });
     format!("passkey {}{node}", wanted.words())
