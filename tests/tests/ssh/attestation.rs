@@ -3,17 +3,16 @@
 use std::fs;
 
 use serde_json::Value;
+use tests::Machine;
 use tests::household::answering;
 use tests::machine::Debian;
-use tests::Machine;
-
-use crate::attestation_file::{File, base64, packed};
 use tests::openssh::{PIN, home};
 
 use crate::attestation_desk::{
-    CHALLENGE, FILE, GIVEN, ROOT, ROOTS, SUBJECT, as_passkey_writes_it, assert_bad,
-    assert_good, file, made_by, made_in, model, ssh_keygen, verify, write,
+    CHALLENGE, FILE, GIVEN, ROOT, ROOTS, SUBJECT, as_passkey_writes_it, assert_bad, assert_good,
+    file, made_by, made_in, model, ssh_keygen, verify, write,
 };
+use crate::attestation_file::{File, base64, packed};
 use crate::manufacturer::{MODEL_TEXT, Manufacturer, Wanted};
 use crate::sitting::Sitting;
 

@@ -4,12 +4,11 @@ use std::fs;
 
 use tests::{Attestation, VirtualKey};
 
-use crate::attestation_file::base64;
-
 use crate::attestation_desk::{
-    GIVEN, ROOT, ROOTS, SUBJECT, as_passkey_writes_it, assert_bad, assert_failed,
-    assert_good, made_by, made_on, model, write,
+    GIVEN, ROOT, ROOTS, SUBJECT, as_passkey_writes_it, assert_bad, assert_failed, assert_good,
+    made_by, made_on, model, write,
 };
+use crate::attestation_file::base64;
 use crate::manufacturer::{Manufacturer, Wanted};
 
 #[test]

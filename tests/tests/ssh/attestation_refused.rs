@@ -5,12 +5,11 @@ use std::fs;
 
 use tests::VirtualKey;
 
-use crate::attestation_file::{File, base64, packed};
-
 use crate::attestation_desk::{
-    CHALLENGE, FILE, GIVEN, ROOTS, as_passkey_writes_it, assert_bad, assert_failed,
-    assert_good, file, made_by, made_on, model, ssh_keygen, write,
+    CHALLENGE, FILE, GIVEN, ROOTS, as_passkey_writes_it, assert_bad, assert_failed, assert_good,
+    file, made_by, made_on, model, ssh_keygen, write,
 };
+use crate::attestation_file::{File, base64, packed};
 use crate::manufacturer::{MODEL_TEXT, Manufacturer, Wanted};
 
 #[test]
