@@ -10,6 +10,7 @@ mod key_file;
 mod making;
 mod new_file;
 mod opening;
+mod pair;
 mod passphrase;
 mod places;
 mod plan;

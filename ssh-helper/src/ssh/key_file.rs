@@ -394,7 +394,7 @@ pub(crate) mod tests {
         }
     }
 
-    fn encryption(more: &[&str]) -> Encryption {
+    pub(crate) fn encryption(more: &[&str]) -> Encryption {
         let line = [&["passkey", "ssh", "enroll"], more].concat();
         let Command::Ssh(ssh) = Cli::try_parse_from(line).unwrap().command else {
             panic!("another command");

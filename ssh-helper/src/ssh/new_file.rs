@@ -39,6 +39,13 @@ pub(crate) enum Existing {
     IsReplaced,
 }
 
+impl Existing {
+    /// By the option `--force`.
+    pub(crate) fn by(force: bool) -> Self {
+        if force { Self::IsReplaced } else { Self::Stays }
+    }
+}
+
 /// A file that has its place, and not yet its name.
 #[derive(Debug)]
 pub(crate) struct NewFile {

@@ -10,9 +10,10 @@ use ceremony::ssh_application::SshApplication;
 
 use super::attestation;
 use super::backup::Backup;
-use super::directory::{self, public_name};
+use super::directory;
 use super::key_file::KeyFile;
 use super::new_file::{self, CannotWrite, Existing, NewFile};
+use super::pair::{NotFilled, Pair};
 use super::passphrase::Passphrase;
 use super::plan::Plan;
 use crate::cli::ssh::Enroll;
@@ -21,8 +22,7 @@ use crate::key_name::quoted_if_need_be;
 
 /// Where they will be.
 pub(super) struct Places {
-    private: NewFile,
-    public: NewFile,
+    pair: Pair,
     attestation: Option<NewFile>,
     backup: Option<Backup>,
 }
@@ -35,17 +35,13 @@ impl Places {
             new_file::make_directory(&directory::of_this_user()?)
                 .map_err(|problem| in_the_way(&problem, plan))?;
         }
-        let existing = if wanted.force {
-            Existing::IsReplaced
-        } else {
-            Existing::Stays
-        };
+        let existing = Existing::by(wanted.force);
         let reserve = |path: &Path| {
             NewFile::reserve(path, existing).map_err(|problem| in_the_way(&problem, plan))
         };
         let places = Self {
-            private: reserve(&plan.output)?,
-            public: reserve(&public_name(&plan.output))?,
+            pair: Pair::reserve(&plan.output, existing)
+                .map_err(|problem| in_the_way(&problem, plan))?,
             attestation: match wanted.attestation.as_deref() {
                 Some(path) => {
                     let place = reserve(path)?;
@@ -77,8 +73,8 @@ impl Places {
     fn are_apart(&self, plan: &Plan<'_>) -> Result<(), Failure> {
         let backup = self.backup.as_ref().map(Backup::place);
         let all = [
-            Some(&self.private),
-            Some(&self.public),
+            Some(&self.pair.private),
+            Some(&self.pair.public),
             self.attestation.as_ref(),
             backup,
         ];
@@ -118,22 +114,18 @@ impl Places {
         passphrase: Option<&Passphrase>,
     ) -> Result<Written, Failure> {
         let written = Written {
-            private: self.private.path().to_owned(),
-            public: self.public.path().to_owned(),
+            private: self.pair.private.path().to_owned(),
+            public: self.pair.public.path().to_owned(),
             attestation: self.attestation.as_ref().map(|it| it.path().to_owned()),
             backup: plan.wanted.backup.clone(),
         };
-        let private = file.to_openssh(&plan.wanted.encryption, passphrase);
-        let private = private.map_err(|problem| lost(&problem, plan))?;
-        let place = self.private;
-        place
-            .fill(private.as_bytes(), 0o600)
-            .map_err(|problem| lost(&problem, plan))?;
         let incomplete = |problem: &dyn Display| incomplete(problem, &written.private);
-        let public = file.public_line().map_err(|problem| incomplete(&problem))?;
-        self.public
-            .fill(format!("{public}\n").as_bytes(), 0o644)
-            .map_err(|problem| incomplete(&problem))?;
+        self.pair
+            .fill(file, &plan.wanted.encryption, passphrase)
+            .map_err(|problem| match problem {
+                NotFilled::Public(problem) => incomplete(&problem),
+                neither => lost(&neither, plan),
+            })?;
         if let Some(place) = self.attestation {
             let contents = attestation::contents(made, &plan.challenge)
                 .map_err(|problem| incomplete(&problem))?;

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::backup::{self, Note};
 use super::key_file::KeyFile;
-use super::new_file::{self, CannotWrite, Existing, NewFile};
+use super::new_file::{self, CannotWrite, Existing};
+use super::pair::{NotFilled, Pair};
 use super::{directory, passphrase, show};
 use crate::cli::ssh::Recover;
 use crate::failure::Failure;
@@ -44,11 +45,8 @@ pub(crate) fn recover(wanted: &Recover, screen: &mut Screen) -> Result<(), Failu
     }
     let key = which(&contents.notes, wanted, screen)?;
     let again = Again::of(wanted, &key);
-    let pair = Pair::reserve(wanted, &key, &again, screen)?;
+    let pair = reserve(wanted, &key, &again, screen)?;
     let passphrase = passphrase::new(&wanted.encryption, &again.all, screen)?;
-    let text = key
-        .to_openssh(&wanted.encryption, passphrase.as_ref())
-        .map_err(show::unwritten)?;
     let recovered = Recovered {
         private_key: pair.private.path().display().to_string(),
         public_key: pair.public.path().display().to_string(),
@@ -56,61 +54,43 @@ pub(crate) fn recover(wanted: &Recover, screen: &mut Screen) -> Result<(), Failu
         authorized_keys: key.authorized_line().map_err(show::unwritten)?,
         encrypted: passphrase.is_some(),
     };
-    let public = key.public_line().map_err(show::unwritten)?;
-    let cannot = |problem: CannotWrite| again.failure(&problem);
-    pair.private.fill(text.as_bytes(), 0o600).map_err(cannot)?;
-    pair.public
-        .fill(format!("{public}\n").as_bytes(), 0o644)
-        .map_err(cannot)?;
+    pair.fill(&key, &wanted.encryption, passphrase.as_ref())
+        .map_err(|problem| match problem {
+            NotFilled::Text(problem) => show::unwritten(problem),
+            NotFilled::Private(problem) | NotFilled::Public(problem) => again.failure(&problem),
+        })?;
     screen.report(&recovered)
 }
 
-/// The places of the two files.
-struct Pair {
-    private: NewFile,
-    public: NewFile,
-}
-
-impl Pair {
-    /// Keeps them; in `~/.ssh` where nobody says otherwise, and that is made where
-    /// it is missing.
-    fn reserve(
-        wanted: &Recover,
-        key: &KeyFile,
-        again: &Again,
-        screen: &mut Screen,
-    ) -> Result<Self, Failure> {
-        let existing = if wanted.force {
-            Existing::IsReplaced
-        } else {
-            Existing::Stays
-        };
-        let cannot = |problem: CannotWrite| again.failure(&problem);
-        let private = if let Some(path) = &wanted.output {
-            path.clone()
-        } else {
-            let ssh = directory::of_this_user()?;
-            directory::say_whose(&ssh, screen);
-            new_file::make_directory(&ssh).map_err(cannot)?;
-            ssh.join(directory::usual_name(key.public_key.algorithm()))
-        };
-        let pair = Self {
-            private: NewFile::reserve(&private, existing).map_err(cannot)?,
-            public: NewFile::reserve(&directory::public_name(&private), existing)
-                .map_err(cannot)?,
-        };
-        let both = [&pair.private, &pair.public];
-        if both.iter().any(|it| it.replaces(&wanted.backup)) {
-            return Err(Failure::new(
-                format!(
-                    "{} is the backup file itself, and it would be lost",
-                    shown(&wanted.backup)
-                ),
-                format!("choose another: {} --output FILE", again.elsewhere),
-            ));
-        }
-        Ok(pair)
+/// Keeps the places; in `~/.ssh` where nobody says otherwise, and that is made
+/// where it is missing.
+fn reserve(
+    wanted: &Recover,
+    key: &KeyFile,
+    again: &Again,
+    screen: &mut Screen,
+) -> Result<Pair, Failure> {
+    let cannot = |problem: CannotWrite| again.failure(&problem);
+    let private = if let Some(path) = &wanted.output {
+        path.clone()
+    } else {
+        let ssh = directory::of_this_user()?;
+        directory::say_whose(&ssh, screen);
+        new_file::make_directory(&ssh).map_err(cannot)?;
+        ssh.join(directory::usual_name(key.public_key.algorithm()))
+    };
+    let pair = Pair::reserve(&private, Existing::by(wanted.force)).map_err(cannot)?;
+    let both = [&pair.private, &pair.public];
+    if both.iter().any(|it| it.replaces(&wanted.backup)) {
+        return Err(Failure::new(
+            format!(
+                "{} is the backup file itself, and it would be lost",
+                shown(&wanted.backup)
+            ),
+            format!("choose another: {} --output FILE", again.elsewhere),
+        ));
     }
+    Ok(pair)
 }
 
 /// What to type to do the same again, with the key that was chosen.

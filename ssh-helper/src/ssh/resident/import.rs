@@ -1,7 +1,7 @@
 //! `passkey ssh import`: the files of the SSH keys that a security key keeps.
 #![forbid(unsafe_code)]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -15,9 +15,10 @@ use crate::key::kept;
 use crate::key::{Chosen, Which, with_pin};
 use crate::key_name::quoted_if_need_be;
 use crate::screen::{Report, Screen};
-use crate::ssh::directory::{of_this_user, public_name, say_whose};
+use crate::ssh::directory::{of_this_user, say_whose};
 use crate::ssh::key_file::{KeyFile, NotWritten};
 use crate::ssh::new_file::{CannotWrite, Existing, NewFile, make_directory};
+use crate::ssh::pair::{NotFilled, Pair};
 use crate::ssh::passphrase::{self, Passphrase};
 
 /// Writes them. One that cannot be written is named, and keeps no other from
@@ -153,18 +154,10 @@ impl Writing<'_> {
         })?;
         let name = name.ok_or_else(|| Failure::new("it has no name", &self.elsewhere))?;
         let path = self.directory.join(name);
-        let existing = if self.wanted.force {
-            Existing::IsReplaced
-        } else {
-            Existing::Stays
-        };
-        let reserve = |path: &Path| {
-            NewFile::reserve(path, existing).map_err(|problem| self.failure_of(key, &problem))
-        };
         Ok(Places {
             file,
-            private: reserve(&path)?,
-            public: reserve(&public_name(&path))?,
+            pair: Pair::reserve(&path, Existing::by(self.wanted.force))
+                .map_err(|problem| self.failure_of(key, &problem))?,
         })
     }
 
@@ -178,10 +171,6 @@ impl Writing<'_> {
         let again = &self.chosen.again;
         let no_text =
             |problem: NotWritten| Failure::new(problem.to_string(), format!("run again: {again}"));
-        let private = file
-            .to_openssh(&self.wanted.encryption, passphrase)
-            .map_err(no_text)?;
-        let public = file.public_line().map_err(no_text)?;
         let written = Written {
             id: key.id.clone(),
             application: key.application.clone(),
@@ -189,17 +178,19 @@ impl Writing<'_> {
             kind: kind(file.public_key.algorithm()),
             fingerprint: file.fingerprint().map_err(no_text)?,
             verify_required: key.verify_required(),
-            private_key: places.private.path().display().to_string(),
-            public_key: places.public.path().display().to_string(),
+            private_key: places.pair.private.path().display().to_string(),
+            public_key: places.pair.public.path().display().to_string(),
             authorized_keys: file.authorized_line().map_err(no_text)?,
         };
-        let put = |place: NewFile, contents: &[u8], mode| {
-            place
-                .fill(contents, mode)
-                .map_err(|problem| self.failure_of(key, &problem))
-        };
-        put(places.private, private.as_bytes(), 0o600)?;
-        put(places.public, format!("{public}\n").as_bytes(), 0o644)?;
+        places
+            .pair
+            .fill(file, &self.wanted.encryption, passphrase)
+            .map_err(|problem| match problem {
+                NotFilled::Text(problem) => no_text(problem),
+                NotFilled::Private(problem) | NotFilled::Public(problem) => {
+                    self.failure_of(key, &problem)
+                }
+            })?;
         Ok(written)
     }
 }
@@ -207,8 +198,7 @@ impl Writing<'_> {
 /// Where a key's files will be.
 struct Places<'k> {
     file: &'k KeyFile,
-    private: NewFile,
-    public: NewFile,
+    pair: Pair,
 }
 
 /// What was written, and what was not.
