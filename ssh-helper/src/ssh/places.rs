@@ -36,19 +36,16 @@ impl Places {
                 .map_err(|problem| in_the_way(&problem, plan))?;
         }
         let existing = Existing::by(wanted.force);
-        let reserve = |path: &Path| {
-            NewFile::reserve(path, existing).map_err(|problem| in_the_way(&problem, plan))
-        };
         let places = Self {
             pair: Pair::reserve(&plan.output, existing)
                 .map_err(|problem| in_the_way(&problem, plan))?,
             attestation: match wanted.attestation.as_deref() {
                 Some(path) => {
-                    let place = reserve(path)?;
+                    let cannot = |problem| attestation_in_the_way(&problem, plan);
+                    let place = NewFile::reserve(path, existing).map_err(cannot)?;
                     // The challenge stands in it, in base64.
                     let longer = u32::try_from(plan.challenge.len() * 2).unwrap_or(u32::MAX);
-                    let room = place.make_room_beside(longer);
-                    room.map_err(|problem| in_the_way(&problem, plan))?;
+                    place.make_room_beside(longer).map_err(cannot)?;
                     Some(place)
                 }
                 None => None,
@@ -159,6 +156,19 @@ fn in_the_way(problem: &CannotWrite, plan: &Plan<'_>) -> Failure {
     problem.failure(
         &forced.words(),
         &format!("{} --output FILE", elsewhere.words()),
+    )
+}
+
+/// The same of the attestation file, for which another --output is no help.
+fn attestation_in_the_way(problem: &CannotWrite, plan: &Plan<'_>) -> Failure {
+    let elsewhere = plan.wanted.but(|it| {
+        it.attestation = None;
+        it.force = false;
+    });
+    let forced = plan.wanted.but(|it| it.force = true);
+    problem.failure(
+        &forced.words(),
+        &format!("{} --attestation FILE", elsewhere.words()),
     )
 }
 

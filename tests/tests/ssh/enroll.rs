@@ -1,16 +1,10 @@
 //! `passkey ssh enroll`: what it makes, and what it asks.
 
 use tests::household::{answering, whenever_asked};
-use tests::machine::Finished;
 use tests::openssh::PIN;
 use tests::{Command, Machine, VirtualKey};
 
-use crate::sitting::{ITS_PIN, Sitting, YES, assert_failed, at_home};
-
-fn read_by_ssh_keygen(sitting: &Sitting, file: &str, passphrase: &str) -> Finished {
-    let command = ["ssh-keygen", "-y", "-P", passphrase, "-f", file];
-    sitting.run(&command).output()
-}
+use crate::sitting::{ITS_PIN, Sitting, YES, assert_failed, at_home, read_by_ssh_keygen};
 
 #[test]
 fn one_touch_makes_a_key_where_ssh_looks_for_it() {

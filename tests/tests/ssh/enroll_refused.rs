@@ -1,16 +1,13 @@
 //! What `passkey ssh enroll` does not do, and what it says instead.
 
 use tests::household::{answering, whenever_asked};
-use tests::machine::{Finished, Privilege, privilege};
+use tests::machine::{Privilege, privilege};
 use tests::openssh::PIN;
 use tests::{Command, Machine, Presence, Profile, VirtualKey};
 
-use crate::sitting::{ITS_PIN, Sitting, YES, as_nobody_special, assert_failed, at_home};
-
-fn read_by_ssh_keygen(sitting: &Sitting, file: &str, passphrase: &str) -> Finished {
-    let command = ["ssh-keygen", "-y", "-P", passphrase, "-f", file];
-    sitting.run(&command).output()
-}
+use crate::sitting::{
+    ITS_PIN, Sitting, YES, as_nobody_special, assert_failed, at_home, read_by_ssh_keygen,
+};
 
 #[test]
 fn nothing_that_is_there_is_written_over_and_no_key_is_touched_in_vain() {
@@ -43,6 +40,13 @@ fn nothing_that_is_there_is_written_over_and_no_key_is_touched_in_vain() {
             "make the directory",
         );
     }
+    // Another place for the private key would be no help.
+    let arguments = ["-f", "other", "--attestation", "public.pub"];
+    assert_failed(
+        &sitting.enroll(&arguments),
+        "public.pub is there already",
+        "passkey ssh enroll --output other --no-passphrase --attestation FILE",
+    );
     assert_eq!(sitting.blue.commands(), [], "touched in vain");
     assert_eq!(sitting.names("."), ".ssh\ndir\nlink\npublic.pub\n");
     assert_eq!(

@@ -82,6 +82,12 @@ fn open(key: &PluggedIn) {
     }
 }
 
+/// What ssh-keygen makes of a private-key file: its public key.
+pub(crate) fn read_by_ssh_keygen(sitting: &Sitting, file: &str, passphrase: &str) -> Finished {
+    let command = ["ssh-keygen", "-y", "-P", passphrase, "-f", file];
+    sitting.run(&command).output()
+}
+
 /// A path in the owner's home.
 pub(crate) fn at_home(path: &str) -> String {
     format!("{}/{path}", home())
