@@ -7,6 +7,8 @@ use tests::machine::{Finished, PluggedIn, Run, privilege};
 use tests::virtual_key::Presence;
 use tests::{Command, Machine, VirtualKey};
 
+use crate::sitting::assert_failed;
+
 const PASSPHRASE: &str = "  my house has 🗝️ 3  ";
 const KEY: &str = "/root/.ssh/id_ecdsa_sk";
 const BACKUP: &str = "/root/my backup";
@@ -79,18 +81,6 @@ fn assert_signs(machine: &Machine, blue: &PluggedIn, file: &str, passphrase: &st
     );
     let forged = sh(machine, &format!("echo 'let mallory in' | {verify}"));
     assert_ne!(forged.code(), Some(0), "{forged:#?}");
-}
-
-/// Failed with 1, and said this, with what to do about it on a line of its own.
-#[track_caller]
-fn assert_failed(ended: &Finished, happened: &str, what_to_do: &str) {
-    assert_eq!(ended.code(), Some(1), "{ended:#?}");
-    let said = [ended.stdout.as_str(), &ended.stderr].concat();
-    let said = said.replace("\r\n", "\n");
-    let pair = said.split_once("passkey: ").map(|(_, pair)| pair);
-    let (first, second) = pair.and_then(|pair| pair.split_once("\n  ")).unwrap();
-    assert!(first.contains(happened), "no {happened:?} in {first}");
-    assert!(second.contains(what_to_do), "no {what_to_do:?} in {second}");
 }
 
 fn mode(machine: &Machine, file: &str) -> String {

@@ -5,9 +5,9 @@ use tests::household::answering;
 use tests::{Machine, Profile, ssh_keygen};
 
 use crate::resident_desk::{
-    PIN, assert_failed, blue, done, downloaded, files, id, keeping, list, made, row, ssh, with,
-    with_blue,
+    PIN, blue, done, downloaded, files, id, keeping, list, made, row, ssh, with, with_blue,
 };
+use crate::sitting::assert_failed;
 
 /// What `ssh-keygen -l` says of a public key in `/root`.
 fn fingerprint(machine: &Machine, file: &str) -> String {

@@ -100,15 +100,3 @@ pub(crate) fn keeping(credentials: &[(&str, &[u8])]) -> (Machine, PluggedIn) {
     drop(channel);
     with(key.with_pin("2468"))
 }
-
-/// Failed with 1, and said this, with what to do about it on a line of its own.
-#[track_caller]
-pub(crate) fn assert_failed(ended: &Finished, happened: &str, what_to_do: &str) {
-    assert_eq!(ended.code(), Some(1), "{ended:#?}");
-    let said = [ended.stdout.as_str(), &ended.stderr].concat();
-    let said = said.replace("\r\n", "\n");
-    let pair = said.split_once("passkey: ").map(|(_, pair)| pair);
-    let (first, second) = pair.and_then(|pair| pair.split_once("\n  ")).unwrap();
-    assert!(first.contains(happened), "no {happened:?} in {first}");
-    assert!(second.contains(what_to_do), "no {what_to_do:?} in {second}");
-}

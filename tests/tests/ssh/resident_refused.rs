@@ -5,8 +5,9 @@ use tests::machine::privilege;
 use tests::{Command, Machine, Profile, VirtualKey};
 
 use crate::resident_desk::{
-    PIN, assert_failed, blue, done, files, id, keeping, list, made, row, ssh, with, with_blue,
+    PIN, blue, done, files, id, keeping, list, made, row, ssh, with, with_blue,
 };
+use crate::sitting::assert_failed;
 
 /// Every command, with what it needs.
 const ALL: [&[&str]; 4] = [
