@@ -358,18 +358,9 @@ mod tests {
     use super::*;
     use crate::ssh::key_file::Flags;
     use crate::ssh::key_file::tests::ecdsa;
-
-    /// A directory that vanishes.
-    struct Scratch(PathBuf);
+    use crate::ssh::new_file::tests::Scratch;
 
     impl Scratch {
-        fn new() -> Self {
-            let name = format!("passkey-{:016x}", getrandom::u64().unwrap());
-            let path = std::env::temp_dir().join(name);
-            fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-
         fn backup(&self) -> PathBuf {
             self.0.join("my backup")
         }
@@ -377,12 +368,6 @@ mod tests {
         fn keys(&self) -> Vec<KeyFile> {
             let notes = read_at(&self.backup()).unwrap().notes;
             notes.into_iter().map(|note| note.key).collect()
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 

@@ -382,17 +382,17 @@ impl CannotWrite {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;
 
     /// A directory that vanishes.
-    struct Scratch(PathBuf);
+    pub(crate) struct Scratch(pub(crate) PathBuf);
 
     impl Scratch {
-        fn new() -> Self {
+        pub(crate) fn new() -> Self {
             let name = format!("passkey-{:016x}", getrandom::u64().unwrap());
             let path = std::env::temp_dir().join(name);
             fs::create_dir(&path).unwrap();

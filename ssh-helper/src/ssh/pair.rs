@@ -75,12 +75,12 @@ mod tests {
 
     use super::*;
     use crate::ssh::key_file::tests::{ecdsa, encryption};
+    use crate::ssh::new_file::tests::Scratch;
 
     #[test]
     fn the_private_key_is_there_before_the_public_one_and_stays() {
-        let name = format!("passkey-{:016x}", getrandom::u64().unwrap());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir(&folder).unwrap();
+        let scratch = Scratch::new();
+        let folder = &scratch.0;
         let (path, key) = (folder.join("key"), ecdsa("ssh:", 64));
         let pair = || Pair::reserve(&path, Existing::Stays);
         let fill = |pair: Pair| pair.fill(&key, &encryption(&[]), None);
@@ -103,6 +103,5 @@ mod tests {
         assert_eq!(fill(pair().unwrap()), Ok(()));
         let public = fs::read_to_string(folder.join("key.pub")).unwrap();
         assert_eq!(public, format!("{}\n", key.public_line().unwrap()));
-        fs::remove_dir_all(folder).unwrap();
     }
 }
