@@ -5,7 +5,7 @@ CACHE ?= $(HOME)/.cache/pam-passkey
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
-SHELL_FILES := .ci/run .ci/advisories .ci/debians .ci/prerequisites fuzz/run fuzz/instrument
+SHELL_FILES := .ci/run .ci/advisories .ci/apt-as-here .ci/debians .ci/guests .ci/prerequisites fuzz/run fuzz/instrument
 
 # What the bench plays with and judges by, beyond what building needs. No openssh-server, which
 # would open a port on whichever machine runs the tests: `.ci/debians` has one without that.
@@ -18,12 +18,13 @@ FUZZ_SECONDS ?= 60
 FUZZ := --locked --manifest-path fuzz/Cargo.toml --target-dir target
 IN_A_NAMESPACE := $(if $(filter 0,$(shell id -u)),,unshare --mount --map-root-user)
 
-.PHONY: help demo check test hostile build bench fuzz prerequisites
+.PHONY: help demo check test hostile e2e build bench fuzz prerequisites
 
 help:
 	@echo "make demo    watch a security key open a real PAM service, or not; nothing under /etc is touched"
 	@echo "make test    every test but the long ones"
 	@echo "make hostile the long ones: keys that lie in every member, packet and moment"
+	@echo "make e2e     Debian booted, the packages installed, a person at the console"
 	@echo "make check   formatting, lints, licences, documentation"
 	@echo "make bench   what a login costs, beside pam_u2f; writes BENCHMARKS.md"
 	@echo "make fuzz    every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
@@ -56,6 +57,14 @@ hostile: build
 	cargo build --locked -p tests
 	cargo test --locked -p tests --test liar -- --ignored
 
+# Debian 12, Debian 13 and sid, booted, with the packages installed. Built by `.ci/guests` where
+# they are not in the cache yet; what their consoles showed is in target/e2e.
+e2e: deb
+	@.ci/prerequisites qemu-system-x86 mmdebstrap e2fsprogs util-linux
+	@.ci/guests $(CACHE) target/guests bookworm trixie sid
+	cargo build --locked --profile in-guest -p tests --bin hands
+	@cargo run --locked --quiet -p tests --bin e2e
+
 # Needs more than the rest, and only here: valgrind, and what it reads libc's symbols from.
 bench: build
 	@.ci/prerequisites $(BENCH_PACKAGES) valgrind libc6-dbg
@@ -77,7 +86,7 @@ check: prerequisites $(CARGO_DENY)
 	FUZZ_TARGET=names cargo clippy $(FUZZ) --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 	for po in pam-passkey/po/*.po; do msgfmt --check --output-file=/dev/null $$po || exit 1; done
-	shellcheck $(SHELL_FILES)
+	shellcheck --external-sources $(SHELL_FILES)
 	groff -man -Tutf8 -ww -z packaging/man/*
 	$(CARGO_DENY) --locked check bans licenses sources
 	.ci/advisories $(CARGO_DENY)

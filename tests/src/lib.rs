@@ -33,6 +33,7 @@ extern crate alloc;
 pub mod alice_and_bob;
 pub mod counts;
 mod footprint;
+pub mod guest;
 mod hidraw;
 pub mod household;
 pub mod liar;
@@ -44,6 +45,7 @@ mod pty;
 pub mod real_key;
 pub mod ssh_keygen;
 mod sysfs;
+pub mod uhid;
 pub mod virtual_key;
 
 pub use liar::Liar;

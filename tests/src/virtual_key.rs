@@ -217,6 +217,11 @@ impl VirtualKey {
         );
     }
 
+    /// Whether the key waits for a touch, or does so within this time.
+    pub fn blinks_within(&self, patience: Duration) -> bool {
+        self.script.wait_until_asked(patience)
+    }
+
     /// From now on, and for so long, the key serves another program: every CBOR message gets
     /// `ERR_CHANNEL_BUSY`.
     pub fn busy_for(&self, duration: Duration) {
@@ -243,6 +248,11 @@ impl VirtualKey {
         let mut messages = self.journal.messages();
         messages.retain(|message| message.command != Command::Cancel);
         messages
+    }
+
+    /// Every message the key was sent so far, CANCELs as well.
+    pub fn messages(&self) -> Vec<Transaction> {
+        self.journal.messages()
     }
 
     /// What was asked, in order, without the CANCELs.

@@ -1,0 +1,112 @@
+//! `make e2e`: Debian booted, the packages installed, and a person at the console.
+//!
+//! Each guest in `target/guests` goes through the same steps, one after the other as a person would
+//! take them; the guests run side by side. What their consoles showed is kept in `target/e2e`.
+//!
+//! `e2e [--only WORD] [GUEST]...` runs the steps whose names contain the word, after those that
+//! they stand on.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a step that is not as it should be fails, loudly and where it stands"
+)]
+
+mod site;
+mod sudo;
+
+use std::env;
+use std::fs;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Instant;
+
+use site::Site;
+
+/// What is seen in a guest: a sentence, and the steps that show it.
+type Step = (&'static str, fn(&mut Site));
+
+fn main() -> ExitCode {
+    let mut only = None;
+    let mut wanted = Vec::new();
+    let mut arguments = env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--only" => only = arguments.next(),
+            _ => wanted.push(argument),
+        }
+    }
+    let guests: Vec<PathBuf> = fs::read_dir("target/guests")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| wanted.is_empty() || wanted.contains(&name_of(path)))
+        .collect();
+    assert!(
+        !guests.is_empty(),
+        "no guest in target/guests: .ci/guests builds them"
+    );
+    fs::create_dir_all("target/e2e").expect("target/e2e");
+
+    let only = only.as_deref();
+    let (passed, failed) = thread::scope(|scope| {
+        let running: Vec<_> = guests
+            .iter()
+            .map(|guest| scope.spawn(move || walk_through(guest, only)))
+            .collect();
+        running.into_iter().fold((0, 0), |(passed, failed), guest| {
+            let (more_passed, more_failed) = guest.join().unwrap_or((0, 1));
+            (passed + more_passed, failed + more_failed)
+        })
+    });
+    println!("What the consoles showed: target/e2e/*.txt");
+    println!("{passed} passed, {failed} failed");
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn name_of(guest: &Path) -> String {
+    guest
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// One guest, all steps; how many were as they should be, and how many were not.
+fn walk_through(folder: &Path, only: Option<&str>) -> (usize, usize) {
+    let name = name_of(folder);
+    let began = Instant::now();
+    let mut site = Site::boot(&name, folder);
+    println!("{name}: booted after {} s", began.elapsed().as_secs());
+    let (mut passed, mut failed) = (0, 0);
+    for (sentence, step) in site.steps() {
+        if only.is_some_and(|word| !sentence.contains(word) && !sentence.starts_with("install")) {
+            continue;
+        }
+        let began = Instant::now();
+        site.title(sentence);
+        // What it says when it fails is in the panic's message, on stderr.
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+            site.settle();
+            step(&mut site);
+        }));
+        let took = began.elapsed().as_secs_f32();
+        let word = if outcome.is_ok() { "ok    " } else { "FAILED" };
+        println!("{name:9} {word} {took:5.1} s  {sentence}");
+        match outcome {
+            Ok(()) => passed += 1,
+            Err(_) => failed += 1,
+        }
+    }
+    (passed, failed)
+}
