@@ -123,6 +123,7 @@ impl Guest {
     /// password, if they were not yet.
     pub fn at_the_console(&mut self, name: &str) -> &mut Console {
         if !self.console.is_back_at_the_prompt_of(name) {
+            self.console.forget();
             self.root.run("systemctl restart serial-getty@ttyS0");
             self.console.log_in(name);
         }
@@ -132,6 +133,7 @@ impl Guest {
     /// The same at the second console.
     pub fn at_the_second_console(&mut self, name: &str) -> &mut Console {
         if !self.second.is_back_at_the_prompt_of(name) {
+            self.second.forget();
             self.root.run("systemctl restart serial-getty@ttyS1");
             self.second.log_in(name);
         }

@@ -79,8 +79,11 @@ impl Keeper {
                 self.odd.push(device);
                 node
             }
-            Order::PullOutOdd => {
+            Order::PullOutAll => {
                 self.odd.clear();
+                for key in self.keys.values_mut() {
+                    key.port = None;
+                }
                 Reply::Done
             }
         }

@@ -54,11 +54,21 @@ impl Console {
 
     /// Waits for this text, and returns all that was shown up to its end since the last look.
     pub fn sees(&mut self, text: &str) -> String {
+        self.sees_one_of(&[text])
+    }
+
+    /// The same for whichever of these texts comes first.
+    pub fn sees_one_of(&mut self, texts: &[&str]) -> String {
         let patience = std::mem::replace(&mut self.patience, PATIENCE);
-        let seen = self.look(patience, |shown| shown.find(text).map(|at| at + text.len()));
+        let ends = |shown: &str| {
+            let texts = texts.iter();
+            let ends = texts.filter_map(|text| shown.find(text).map(|at| at + text.len()));
+            ends.min()
+        };
+        let seen = self.look(patience, ends);
         match seen {
             Ok(seen) => seen,
-            Err(shown) => panic!("{text:?} did not appear; there stood:\n{shown}"),
+            Err(shown) => panic!("{texts:?} did not appear; there stood:\n{shown}"),
         }
     }
 
@@ -95,14 +105,18 @@ impl Console {
         said
     }
 
-    /// Waits for the getty, and logs in with the password. Where a key is asked for first, it must
-    /// not be there.
+    /// Waits for the getty, and logs in: with the key, where that is asked for and touched, else
+    /// with the password.
     pub fn log_in(&mut self, name: &str) {
         self.sees("guest login: ");
         self.types(name);
-        self.sees("Password: ");
-        self.types(&format!("{name}-password"));
-        self.waits_for_the_prompt_of(name);
+        name.clone_into(&mut self.name);
+        let (password, prompt) = ("Password: ", format!("\n{name}$ "));
+        let seen = self.sees_one_of(&[password, &prompt]);
+        if seen.ends_with(password) {
+            self.types(&format!("{name}-password"));
+            self.prompt();
+        }
     }
 
     /// Waits for the shell of whoever has just come in, and returns what stood before its prompt.
@@ -116,9 +130,14 @@ impl Console {
         if self.name != name {
             return false;
         }
+        let soon = Duration::from_secs(10);
         self.forget();
-        self.presses("\x03").types("echo $((41 + 1))");
-        let is_back = self.shows_within(Duration::from_secs(10), &format!("\n42\n{name}$ "));
+        // What is typed with the Ctrl-C is thrown away by the terminal.
+        self.presses("\x03");
+        let there = self.shows_within(soon, &format!("{name}$ "));
+        self.forget();
+        self.types("echo $((41 + 1))");
+        let is_back = there && self.shows_within(soon, &format!("\n42\n{name}$ "));
         self.forget();
         is_back
     }

@@ -34,8 +34,8 @@ pub enum Order {
     Key(String, Deed),
     /// Plugs in a device with this report descriptor, which answers nothing.
     PlugInOdd(Vec<u8>),
-    /// Pulls all odd devices out.
-    PullOutOdd,
+    /// Pulls out whatever is plugged in.
+    PullOutAll,
 }
 
 /// What is done with a key.
@@ -186,9 +186,9 @@ impl Hands {
         }
     }
 
-    /// Pulls all odd devices out.
-    pub fn pull_out_odd(&mut self) {
-        self.order(&Order::PullOutOdd);
+    /// Pulls out whatever is plugged in.
+    pub fn pull_out_all(&mut self) {
+        self.order(&Order::PullOutAll);
     }
 
     fn key(&mut self, key: &str, deed: Deed) -> Reply {

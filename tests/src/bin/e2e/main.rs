@@ -15,8 +15,10 @@
     reason = "a step that is not as it should be fails, loudly and where it stands"
 )]
 
+mod packages;
 mod site;
 mod sudo;
+mod ways_in;
 
 use std::env;
 use std::fs;
@@ -54,6 +56,8 @@ fn main() -> ExitCode {
     );
     fs::create_dir_all("target/e2e").expect("target/e2e");
 
+    // A panic is a step that failed: what it says is enough.
+    panic::set_hook(Box::new(|panic| println!("{panic}")));
     let only = only.as_deref();
     let (passed, failed) = thread::scope(|scope| {
         let running: Vec<_> = guests
@@ -95,7 +99,6 @@ fn walk_through(folder: &Path, only: Option<&str>) -> (usize, usize) {
         }
         let began = Instant::now();
         site.title(sentence);
-        // What it says when it fails is in the panic's message, on stderr.
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             site.settle();
             step(&mut site);

@@ -9,12 +9,20 @@ use std::path::{Path, PathBuf};
 
 use tests::guest::{Finger, Guest};
 
-use crate::{Step, sudo};
+use crate::{Step, packages, sudo, ways_in};
 
 /// alice's key.
 pub(crate) const BLUE: &str = "Blue Key";
 /// Her second one, with a PIN.
 pub(crate) const GREEN: &str = "Green Key";
+
+/// A finger that touches whatever blinks.
+pub(crate) const TOUCHES: Finger = Finger::Touches(300);
+/// The PIN of green.
+pub(crate) const PIN: &str = "2718";
+
+/// The policy of most steps.
+pub(crate) const TOUCH: &str = "user_verification = \"discouraged\"\ntimeout = 10\n";
 
 /// A booted guest.
 pub(crate) struct Site {
@@ -62,7 +70,12 @@ impl Site {
 
     /// What is seen here, in this order.
     pub(crate) fn steps(&self) -> Vec<Step> {
-        [sudo::STEPS].concat()
+        let mut steps = [packages::ARRIVE, sudo::STEPS, ways_in::STEPS].concat();
+        // Debian 12 has no sudo-rs to speak of.
+        if self.release != "bookworm" {
+            steps.extend(sudo::RS);
+        }
+        steps
     }
 
     /// A heading in the transcript.
@@ -74,20 +87,45 @@ impl Site {
         writeln!(file, "\n\n=== {sentence}").expect("the transcript");
     }
 
-    /// Every step begins here: blue plugged in, nobody touches it, nothing left at the consoles.
+    /// Every step begins here: a touch is enough, blue alone is plugged in and will be touched, and
+    /// alice is at the prompt of her shell.
     pub(crate) fn settle(&mut self) {
+        self.policy(TOUCH);
+        self.keys.pull_out_all();
         self.keys.plug_in(BLUE, None);
-        self.keys.finger(BLUE, Finger::Touches(300));
-        self.keys.journal(BLUE);
+        self.keys.finger(BLUE, TOUCHES);
         self.at_the_console("alice");
+        self.keys.journal(BLUE);
     }
 
-    /// Replaces config.toml; removes nothing else.
+    /// Replaces config.toml, where there is one.
     pub(crate) fn policy(&mut self, text: &str) {
-        self.root
-            .run(&format!(
-                "cat >/etc/pam-passkey/config.toml <<'EOF'\n{text}EOF\n"
-            ))
-            .ok();
+        let file = "/etc/pam-passkey/config.toml";
+        let script = format!("if [ -e {file} ]; then cat >{file} <<'EOF'\n{text}EOF\nfi");
+        self.root.run(&script).ok();
+    }
+
+    /// alice gets in with her password, and is asked for nothing else.
+    pub(crate) fn password_alone(&mut self) {
+        self.console.types("sudo -k id --user; echo =$?=");
+        let before = self.console.sees("[sudo] password for alice:");
+        assert!(!before.contains("key"), "{before}");
+        self.console.types("alice-password");
+        let after = self.console.prompt();
+        assert!(after.contains("\n0\n=0="), "{after}");
+    }
+
+    /// How many messages blue was sent since the step began, without CANCELs.
+    pub(crate) fn messages_to_blue(&mut self) -> usize {
+        let messages = self.keys.journal(BLUE);
+        messages.iter().filter(|message| !message.cancel).count()
+    }
+
+    /// The prompt of sudo for a password stands there; alice leaves it.
+    pub(crate) fn is_asked_for_the_password(&mut self) -> String {
+        let said = self.console.sees("password for alice:");
+        self.console.presses("\x03");
+        self.console.prompt();
+        said
     }
 }
