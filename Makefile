@@ -5,7 +5,17 @@ CACHE ?= $(HOME)/.cache/pam-passkey
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
-SHELL_FILES := .ci/run .ci/advisories .ci/apt-as-here .ci/debians .ci/guests .ci/prerequisites fuzz/run fuzz/instrument
+CARGO_AUDITABLE_VERSION := 0.7.1
+CARGO_AUDITABLE := $(CACHE)/cargo-auditable-$(CARGO_AUDITABLE_VERSION)/bin/cargo-auditable
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+# The date of everything in a package, in seconds since 1970: that of the last commit.
+SOURCE_DATE_EPOCH ?= $(shell git log --max-count=1 --format=%ct)
+export SOURCE_DATE_EPOCH
+
+SHELL_FILES := .ci/run .ci/advisories .ci/apt-as-here .ci/debians .ci/guests .ci/prerequisites fuzz/run fuzz/instrument \
+	packaging/compile packaging/stage packaging/make-deb packaging/lines-that-need-the-module \
+	$(wildcard packaging/deb/*.p*)
 
 # What the bench plays with and judges by, beyond what building needs. No openssh-server, which
 # would open a port on whichever machine runs the tests: `.ci/debians` has one without that.
@@ -18,7 +28,7 @@ FUZZ_SECONDS ?= 60
 FUZZ := --locked --manifest-path fuzz/Cargo.toml --target-dir target
 IN_A_NAMESPACE := $(if $(filter 0,$(shell id -u)),,unshare --mount --map-root-user)
 
-.PHONY: help demo check test hostile e2e build bench fuzz prerequisites
+.PHONY: help demo check test hostile e2e build bench fuzz deb compiled prerequisites
 
 help:
 	@echo "make demo    watch a security key open a real PAM service, or not; nothing under /etc is touched"
@@ -29,6 +39,7 @@ help:
 	@echo "make bench   what a login costs, beside pam_u2f; writes BENCHMARKS.md"
 	@echo "make fuzz    every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make build   pam_passkey.so and passkey, in target/release"
+	@echo "make deb     libpam-passkey and passkey for Debian, in target/package"
 	@echo "Debian packages that are missing are installed first: as root, or with sudo."
 
 # One member at a time, so that no other member's features leak into it.
@@ -71,6 +82,15 @@ bench: build
 	cargo build --locked -p tests
 	@cargo run --locked --quiet -p tests --bin bench
 
+# A build of its own, the same from every clone: see packaging/compile.
+compiled: prerequisites $(CARGO_AUDITABLE)
+	packaging/compile $(dir $(CARGO_AUDITABLE))
+
+deb: compiled
+	@.ci/prerequisites dpkg-dev lintian
+	packaging/make-deb $(VERSION) target/package
+	lintian --fail-on error,warning target/package/*_$(VERSION)-1_*.deb
+
 # Prints a table for SECURITY.md at the end.
 fuzz: prerequisites
 	@.ci/prerequisites g++ util-linux
@@ -99,3 +119,6 @@ prerequisites:
 # Built once and kept outside the clone; named for its version.
 $(CARGO_DENY):
 	cargo install --locked --version $(CARGO_DENY_VERSION) --root $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny
+
+$(CARGO_AUDITABLE):
+	cargo install --locked --version $(CARGO_AUDITABLE_VERSION) --root $(CACHE)/cargo-auditable-$(CARGO_AUDITABLE_VERSION) cargo-auditable
