@@ -7,16 +7,24 @@
 #![forbid(unsafe_code)]
 
 use std::fs::{self, OpenOptions};
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use ceremony::policy::opens_a_session;
 use nix::libc::{O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerPidfd;
 
 /// Where systemd-logind keeps one file per session (what `sd_session_is_remote`
 /// reads; root's).
 const SESSIONS: &str = "/run/systemd/sessions";
+
+/// Where `polkit-agent-helper@.service` runs; root alone puts anything there.
+const POLKIT_HELPER: &str =
+    r"/system.slice/system-polkit\x2dagent\x2dhelper.slice/polkit-agent-helper@";
 
 /// The most bytes of a session file that are read.
 const LONGEST: u64 = 4096;
@@ -39,7 +47,13 @@ pub(crate) fn of_caller(service: &str, rhost: &str, tty: &str) -> Session {
         return Session::Remote("PAM_RHOST is set".to_owned());
     }
     let cgroup = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    judge(service, tty, &place(&cgroup), Path::new(SESSIONS))
+    let mut asker = place(&cgroup);
+    if asker == Place::PolkitHelper
+        && let Some(cgroup) = peer_of(&io::stdin())
+    {
+        asker = place(&cgroup);
+    }
+    judge(service, tty, &asker, Path::new(SESSIONS))
 }
 
 /// Where a control group lies in systemd's tree.
@@ -49,6 +63,9 @@ enum Place {
     Session { uid: u32, id: String },
     /// In `/user.slice/user-<uid>.slice/user@<uid>.service`.
     UserManager { uid: u32 },
+    /// In the service in which polkit 127 and later ask, apart from any session: who asks is at
+    /// the other end of its standard input.
+    PolkitHelper,
     /// Anywhere else.
     Elsewhere,
 }
@@ -69,6 +86,9 @@ fn place(cgroup: &str) -> Place {
 /// Only the whole path from the root counts: below a service that manages its
 /// own subtree, or inside a container, the names are somebody's own choice.
 fn place_of(path: &str) -> Option<Place> {
+    if path.starts_with(POLKIT_HELPER) {
+        return Some(Place::PolkitHelper);
+    }
     let mut parts = path.strip_prefix("/user.slice/")?.split('/');
     let uid: u32 = between(parts.next()?, "user-", ".slice")?.parse().ok()?;
     let unit = parts.next()?;
@@ -88,6 +108,19 @@ fn between<'n>(name: &'n str, before: &str, after: &str) -> Option<&'n str> {
 /// (`<id>.ref`) that nobody may wait for.
 fn is_session_id(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// The control group of the process that connected this socket. A pidfd, not a number: a number
+/// may be somebody else's by now. Linux 6.5 and later give one.
+fn peer_of(socket: &impl AsFd) -> Option<String> {
+    let peer = getsockopt(socket, PeerPidfd).ok()?;
+    let number = fs::read_to_string(format!("/proc/self/fdinfo/{}", peer.as_raw_fd())).ok()?;
+    let number = number.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+    let number: u32 = number.trim().parse().ok()?;
+    let cgroup = fs::read_to_string(format!("/proc/{number}/cgroup")).ok()?;
+    // It still runs, so the number was its own when we read.
+    let mut ended = [PollFd::new(peer.as_fd(), PollFlags::POLLIN)];
+    (poll(&mut ended, PollTimeout::ZERO) == Ok(0)).then_some(cgroup)
 }
 
 fn judge(service: &str, tty: &str, place: &Place, sessions: &Path) -> Session {
@@ -120,6 +153,7 @@ fn judge(service: &str, tty: &str, place: &Place, sessions: &Path) -> Session {
         // nobody can tell.
         Place::Elsewhere if opens_a_session(service) && !is_pseudo_terminal(tty) => Session::Local,
         Place::Elsewhere => remote("the caller is in no session".to_owned()),
+        Place::PolkitHelper => remote("nobody can tell who asks polkit".to_owned()),
     }
 }
 
@@ -177,6 +211,9 @@ impl SessionFile {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     const SESSION: &str = "0::/user.slice/user-1000.slice/session-3.scope\n";
@@ -278,6 +315,64 @@ mod tests {
             assert!(!logind.is_local(TERMINAL), "{wrong}");
         }
         assert!(!Logind::with(&[("4", AT_A_SEAT)]).is_local(SESSION));
+    }
+
+    const POLKIT: &str = "0::/system.slice/system-polkit\\x2dagent\\x2dhelper.slice/\
+                          polkit-agent-helper@3-1200-1000.service\n";
+
+    #[test]
+    fn polkits_helper_alone_stands_for_whoever_asks_it() {
+        assert_eq!(place(POLKIT), Place::PolkitHelper);
+        for other in [
+            "0::/system.slice/polkit.service\n",
+            "0::/user.slice/user-1000.slice/user@1000.service/polkit-agent-helper@3.service\n",
+            &POLKIT.replace("::/system", "::/machine.slice/x.scope/system"),
+        ] {
+            assert_ne!(place(other), Place::PolkitHelper, "{other}");
+        }
+        // Where nobody can tell who asks.
+        let logind = Logind::with(&[("3", AT_A_SEAT)]);
+        let judged = logind.judge("polkit-1", POLKIT);
+        assert!(matches!(judged, Session::Remote(_)), "{judged:?}");
+    }
+
+    #[test]
+    fn the_peer_of_a_socket_is_known_while_it_runs() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        if matches!(getsockopt(&ours, PeerPidfd), Err(nix::Error::ENOPROTOOPT)) {
+            println!("not tried: this kernel is older than Linux 6.5");
+            return;
+        }
+        let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+        assert_eq!(peer_of(&ours), Some(own));
+
+        let folder = Logind::with(&[]);
+        let path = folder.0.join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        let mut peer = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "session::tests::who_connects", "--ignored"])
+            .env("PEER_OF_SOCKET", &path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (socket, _) = listener.accept().unwrap();
+        assert!(peer_of(&socket).is_some());
+        drop(peer.stdin.take());
+        peer.wait().unwrap();
+        assert_eq!(peer_of(&socket), None);
+
+        let (pipe, _) = nix::unistd::pipe().unwrap();
+        assert_eq!(peer_of(&pipe), None);
+    }
+
+    #[test]
+    #[ignore = "the other process of the test before it"]
+    fn who_connects() {
+        let path = std::env::var_os("PEER_OF_SOCKET").unwrap();
+        let _socket = UnixStream::connect(path).unwrap();
+        // Until it is told to end.
+        io::stdin().read_to_end(&mut Vec::new()).unwrap();
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub use screen::Screen;
 /// nothing else runs.
 const BOOT: Duration = Duration::from_secs(240);
 
+/// How long a person at the seat waits for what they expect.
+const SEAT: Duration = Duration::from_secs(60);
+
 /// A booted guest. Dropping it switches it off.
 pub struct Guest {
     qemu: Child,
@@ -138,6 +141,23 @@ impl Guest {
             self.second.log_in(name);
         }
         &mut self.second
+    }
+
+    /// Waits until this stands on the screen of the first virtual terminal; returns all of it.
+    pub fn screen_shows(&mut self, text: &str) -> String {
+        let until = Instant::now() + SEAT;
+        loop {
+            // Lines of a fixed width, without ends.
+            let shown = self.root.run("fold -w 80 /dev/vcs1 | sed 's/ *$//'").ok();
+            if shown.contains(text) {
+                return shown;
+            }
+            assert!(
+                Instant::now() < until,
+                "{text:?} is not on the screen:\n{shown}"
+            );
+            thread::sleep(Duration::from_millis(200));
+        }
     }
 }
 

@@ -271,10 +271,7 @@ fn two(site: &mut Site) {
 fn twenty(site: &mut Site) {
     site.console
         .types("for i in $(seq 20); do sudo -k true || echo no-$i; done; echo =$?=");
-    let said = site
-        .console
-        .waits(std::time::Duration::from_secs(180))
-        .sees("=0=");
+    let said = site.console.waits(Duration::from_secs(180)).sees("=0=");
     assert!(!said.contains("no-"), "{said}");
     let messages = site.keys.journal(BLUE);
     assert_eq!(messages.len(), 40, "{messages:#?}");

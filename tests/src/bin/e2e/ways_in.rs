@@ -5,7 +5,7 @@
 use tests::guest::Finger;
 
 use crate::Step;
-use crate::site::{BLUE, Site, TOUCH};
+use crate::site::{BLUE, Site, TOUCH, TOUCHES};
 
 pub(crate) const STEPS: &[Step] = &[
     ("su: a touch, and in", su),
@@ -32,8 +32,12 @@ pub(crate) const STEPS: &[Step] = &[
         pkexec_refused,
     ),
     (
-        "a locker that runs as the user, at the seat: locked, a touch, open",
-        locker,
+        "vlock at the seat: a refusal leaves it locked, a touch opens it",
+        vlock,
+    ),
+    (
+        "screen's lock, run as the user: a refusal leaves it locked, a touch opens it",
+        screen,
     ),
 ];
 
@@ -128,15 +132,50 @@ fn pkexec_refused(site: &mut Site) {
     site.console.sees("=127=");
 }
 
-fn locker(site: &mut Site) {
-    let vcs = "cat /dev/vcs1 | tr -s ' '";
+/// alice at the seat, logged in with her key at the first virtual terminal.
+fn at_the_seat(site: &mut Site) {
+    site.root
+        .run("systemctl restart getty@tty1; clear >/dev/tty1");
     site.screen.presses("ctrl-alt-f1");
-    println!("{}", site.root.run(vcs).said);
+    site.screen_shows("guest login:");
     site.screen.types("alice");
-    std::thread::sleep(std::time::Duration::from_secs(10));
-    println!("{}", site.root.run(vcs).said);
-    println!("{}", site.root.run("loginctl; ls -l /dev/hidraw*; getfacl /dev/hidraw0; cat /etc/pam.d/vlock; ls -l /usr/sbin/vlock*").said);
+    site.screen_shows("Touch \"blue key\"");
+    site.screen_shows("alice$");
+    site.screen.types("clear");
+}
+
+/// vlock is setuid root and asks as root.
+fn vlock(site: &mut Site) {
+    at_the_seat(site);
+    site.keys.finger(BLUE, Finger::Refuses);
     site.screen.types("vlock");
-    std::thread::sleep(std::time::Duration::from_secs(10));
-    println!("{}", site.root.run(vcs).said);
+    site.screen_shows("is now locked");
+    site.screen.presses("ret");
+    site.screen_shows("denied on the security key");
+    site.keys.finger(BLUE, TOUCHES);
+    println!("{}", site.screen_shows("denied on the security key"));
+    site.screen.presses("ret");
+    site.screen_shows("alice$");
+}
+
+/// screen(1) asks as alice, for a password first, and has that as the answer to every prompt.
+fn screen(site: &mut Site) {
+    site.policy(&format!("{TOUCH}[service.screen]\nenabled = true\n"));
+    at_the_seat(site);
+    let node = site.root.run("ls -l /dev/hidraw*").ok();
+    println!("{node}");
+    site.screen.types("screen");
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    site.screen.presses("ctrl-a");
+    site.screen.presses("x");
+    println!("{}", site.screen_shows("Password:"));
+    site.keys.finger(BLUE, Finger::Refuses);
+    site.screen.presses("ret");
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    println!("{}", site.screen_shows("Password:"));
+    site.keys.finger(BLUE, TOUCHES);
+    site.screen.presses("ret");
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    println!("{}", site.screen_shows(""));
+    println!("{}", site.root.run("journalctl -t screen -t pam-passkey -t pam_passkey --no-pager | tail -n 5; ls /etc/pam.d").said);
 }
