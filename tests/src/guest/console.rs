@@ -9,9 +9,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a person waits for what they expect to see; a guest without KVM on a busy machine is
-/// slow, and no step depends on how slow.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a person looks at a line that shows nothing new; a guest without KVM on a busy machine
+/// is slow, and no step depends on how slow.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A terminal. What it has shown and nobody has looked at yet is kept.
 pub struct Console {
@@ -157,10 +157,15 @@ impl Console {
         find: impl Fn(&str) -> Option<usize>,
     ) -> Result<String, String> {
         let (shown, changed) = &*self.shown;
-        let until = Instant::now() + patience;
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut until = Instant::now() + patience;
+        let mut length = 0;
         loop {
             let text = text_of(&shown);
+            if text.len() != length {
+                length = text.len();
+                until = Instant::now() + patience;
+            }
             if let Some(end) = find(&text) {
                 shown.clear();
                 shown.extend(text[end..].bytes());

@@ -7,6 +7,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -171,6 +172,17 @@ impl Hands {
             Reply::Journal(messages) => messages,
             other => panic!("{key}: {other:?}"),
         }
+    }
+
+    /// Waits until the key has answered something since the last journal.
+    pub fn hears_from(&mut self, key: &str) {
+        for _ in 0..100 {
+            if !self.journal(key).is_empty() && self.is_dark(key) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+        panic!("{key} was asked for nothing");
     }
 
     /// Has the key say so many bytes that nobody asked for.

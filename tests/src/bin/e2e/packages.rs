@@ -44,19 +44,20 @@ fn enroll_first(site: &mut Site) {
 }
 
 fn enroll_second(site: &mut Site) {
+    let enroll = "sudo -k passkey enroll --name 'green key'; echo =$?=";
     site.keys.plug_in(GREEN, Some(PIN));
     site.keys.finger(GREEN, TOUCHES);
     site.keys.finger(BLUE, Finger::Refuses);
-    site.console
-        .types("sudo -k passkey enroll --name 'green key'; echo =$?=");
+    site.console.types(enroll);
     site.console.sees("[sudo] password for alice:");
     site.console.types("alice-password");
-    site.console.sees("to let alice have another key");
+    site.console.sees("the request was denied on \"Blue Key\"");
     site.console.sees("=1=");
 
     site.keys.finger(BLUE, TOUCHES);
-    site.console
-        .types("sudo passkey enroll --name 'green key'; echo =$?=");
+    site.console.types(enroll);
+    site.console.sees("[sudo] password for alice:");
+    site.console.types("alice-password");
     site.console.sees("to let alice have another key");
     site.console.sees("\"blue key\" vouches for the new key.");
     site.console.sees("Enrol \"Green Key\" (/dev/hidraw");

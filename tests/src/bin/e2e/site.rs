@@ -6,6 +6,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tests::guest::{Finger, Guest};
 
@@ -127,5 +128,16 @@ impl Site {
         self.console.presses("\x03");
         self.console.prompt();
         said
+    }
+
+    /// At the seat: presses the key of the locker until this stands on the screen again.
+    pub(crate) fn unlock_with(&mut self, press: &str, text: &str) {
+        for _ in 0..10 {
+            self.screen.presses(press);
+            if self.screen_shows_within(Duration::from_secs(6), text) {
+                return;
+            }
+        }
+        self.screen_shows(text);
     }
 }
