@@ -10,5 +10,7 @@ mod setting;
 
 pub use config::{Config, PolicyError};
 pub use interactive_services::{opens_a_session, shows_every_prompt};
-pub use rules::{CounterRule, Policy, RemoteSessions, SyncedCredentials, WhenNotEnrolled};
+pub use rules::{
+    CounterRule, Policy, RemoteSessions, SyncedCredentials, WhenNotCovered, WhenNotEnrolled,
+};
 pub use setting::Fault;

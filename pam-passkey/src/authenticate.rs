@@ -161,7 +161,10 @@ fn policy(service: &str, arguments: &[&CStr]) -> Result<Policy, Outcome> {
     if policy.covered {
         Ok(policy)
     } else {
-        Err(Outcome::NotCovered(service.to_owned()))
+        Err(Outcome::NotCovered {
+            service: service.to_owned(),
+            rule: policy.when_not_covered,
+        })
     }
 }
 

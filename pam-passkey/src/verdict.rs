@@ -11,7 +11,7 @@ use ceremony::authenticator::verification::CannotVerify;
 use ceremony::challenge::NoChallenge;
 use ceremony::credential::{CredentialName, is_printable, printable};
 use ceremony::credential_file::CredentialFileError;
-use ceremony::policy::{PolicyError, WhenNotEnrolled};
+use ceremony::policy::{PolicyError, WhenNotCovered, WhenNotEnrolled};
 use ceremony::sentence;
 use ceremony::sentence::{Sentence, Spoken};
 use ceremony::signature_counter::CounterError;
@@ -27,7 +27,12 @@ pub(crate) enum Outcome {
     /// A key of this user's answered.
     Accepted(Accepted),
     /// This service is none of ours, unless configured.
-    NotCovered(String),
+    NotCovered {
+        /// Its name.
+        service: String,
+        /// What the line in `/etc/pam.d` wants done.
+        rule: WhenNotCovered,
+    },
     /// libpam has no user name to give.
     NoUserName,
     /// There is no account of that name, or nobody could tell.
@@ -180,15 +185,7 @@ impl Outcome {
     fn verdict(self) -> Verdict {
         match self {
             Self::Accepted(accepted) => accepted.verdict(),
-            Self::NotCovered(service) => Verdict::silent(PamResultCode::PAM_AUTHINFO_UNAVAIL)
-                .logging(
-                    Level::Info,
-                    format!(
-                        "not covered: add [service.{}] to /etc/pam-passkey/config.toml, \
-                         or take \"enabled = false\" out of it",
-                        printable(&service, 64)
-                    ),
-                ),
+            Self::NotCovered { service, rule } => not_covered(&service, rule),
             Self::NoUserName => Verdict::silent(PamResultCode::PAM_USER_UNKNOWN).logging(
                 Level::Notice,
                 "no user name to authenticate, or one that is not UTF-8",
@@ -268,6 +265,22 @@ impl Accepted {
                 ))
                 .logging(Level::Warning, format!("{line}; CLONE ALARM: {alarm}")),
         }
+    }
+}
+
+/// Where the line asks for it the module stands aside, and says nothing: cron and mail servers
+/// pass by here all day.
+fn not_covered(service: &str, rule: WhenNotCovered) -> Verdict {
+    match rule {
+        WhenNotCovered::Ignore => Verdict::silent(PamResultCode::PAM_IGNORE),
+        WhenNotCovered::Refuse => Verdict::silent(PamResultCode::PAM_AUTHINFO_UNAVAIL).logging(
+            Level::Info,
+            format!(
+                "not covered: add [service.{}] to /etc/pam-passkey/config.toml, \
+                 or take \"enabled = false\" out of it",
+                printable(service, 64)
+            ),
+        ),
     }
 }
 

@@ -300,7 +300,7 @@ fn every_argument_that_the_modules_page_names_is_taken() {
         .split([' ', ',', '\n'])
         .filter(|word| word.contains('='))
         .collect();
-    assert_eq!(arguments.len(), 6, "{arguments:?}");
+    assert_eq!(arguments.len(), 7, "{arguments:?}");
     let arguments = arguments.join(" ").replace("timeout=", "timeout=20");
     let machine = Machine::lived_on();
     machine.policy("");

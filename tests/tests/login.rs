@@ -392,6 +392,30 @@ fn services_that_nobody_sits_at_are_left_alone() {
 }
 
 #[test]
+fn a_line_can_stand_aside_where_nobody_sits_and_nowhere_else() {
+    let machine = Machine::lived_on();
+    let blue = machine.enrolled("alice", "blue key", &[]);
+    let line = format!("auth required {MODULE} when_not_covered=ignore\n");
+    for service in ["cups", "sudo"] {
+        machine.service(service, &format!("{line}auth required pam_permit.so\n"));
+    }
+    let aside = machine.login("cups", "alice").run();
+    assert_eq!((aside.code(), &*aside.said()), (Pam::Success, ""));
+    assert!(blue.commands().is_empty());
+    // Not even it lets in by itself.
+    machine.service("cups", &line);
+    assert_ne!(machine.login("cups", "alice").run().code(), Pam::Success);
+
+    blue.presence(Presence::Deny);
+    assert_eq!(machine.login("sudo", "alice").run().code(), Pam::AuthErr);
+    machine.policy("colour = 1\n");
+    for service in ["cups", "sudo"] {
+        let login = machine.login(service, "alice").run();
+        assert_ne!(login.code(), Pam::Success, "{service}");
+    }
+}
+
+#[test]
 fn people_elsewhere_are_refused_unless_configured() {
     let machine = Machine::lived_on();
     let blue = machine.enrolled("alice", "blue key", &[]);

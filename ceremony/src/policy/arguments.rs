@@ -56,7 +56,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::config::Config;
-    use super::super::rules::{CounterRule, SyncedCredentials};
+    use super::super::rules::{CounterRule, SyncedCredentials, WhenNotCovered};
     use super::*;
 
     fn defaults_of(text: &str) -> Policy {
@@ -128,6 +128,40 @@ mod tests {
                  set it in /etc/pam-passkey/config.toml"
             );
             assert_eq!(message, expected);
+        }
+    }
+
+    #[test]
+    fn a_line_says_of_itself_what_becomes_of_services_that_are_not_covered() {
+        assert_eq!(
+            tightened(&[]).unwrap().when_not_covered,
+            WhenNotCovered::Refuse
+        );
+        for (word, rule) in [
+            ("ignore", WhenNotCovered::Ignore),
+            ("refuse", WhenNotCovered::Refuse),
+        ] {
+            let policy = tightened(&[&format!("when_not_covered={word}")]).unwrap();
+            let expected = Policy {
+                when_not_covered: rule,
+                ..defaults_of("")
+            };
+            assert_eq!(policy, expected);
+        }
+        for text in [
+            "when_not_covered = \"ignore\"",
+            "[service.sudo]\nwhen_not_covered = \"ignore\"",
+        ] {
+            let message = Config::parse(text, Path::new("config.toml"))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                message.ends_with(
+                    "when_not_covered is an argument of the module; \
+                     write it into the line in /etc/pam.d"
+                ),
+                "{message}"
+            );
         }
     }
 

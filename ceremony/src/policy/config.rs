@@ -81,10 +81,15 @@ impl Config {
             ..self.defaults.clone()
         };
         for entry in strict_toml::entries(table, lines) {
-            Setting::named(entry.key)
-                .ok_or_else(|| Fault::unknown_key(entry.key, &Setting::ALL))
-                .and_then(|setting| setting.set(&mut policy, Value::of_toml(entry.value)))
-                .map_err(|fault| (entry.line, fault))?;
+            let known: Vec<_> = Setting::of_services().collect();
+            match Setting::named(entry.key) {
+                Some(setting) if known.contains(&setting) => {
+                    setting.set(&mut policy, Value::of_toml(entry.value))
+                }
+                Some(setting) => Err(Fault::OnlyAnArgument(setting.name())),
+                None => Err(Fault::unknown_key(entry.key, &known)),
+            }
+            .map_err(|fault| (entry.line, fault))?;
         }
         Ok(policy)
     }
@@ -122,6 +127,7 @@ fn set_default(defaults: &mut Policy, entry: &Entry) -> Result<(), Fault> {
         Some(setting) if known.contains(&setting) => {
             setting.set(defaults, Value::of_toml(entry.value))
         }
+        Some(Setting::WhenNotCovered) => Err(Fault::OnlyAnArgument(Setting::WhenNotCovered.name())),
         Some(setting) => Err(Fault::OnlyForAService(setting.name())),
         None => Err(Fault::unknown_key(entry.key, &known)),
     }
@@ -192,7 +198,9 @@ mod tests {
 
     use super::*;
     use crate::credential::UserVerification;
-    use crate::policy::{CounterRule, RemoteSessions, SyncedCredentials, WhenNotEnrolled};
+    use crate::policy::{
+        CounterRule, RemoteSessions, SyncedCredentials, WhenNotCovered, WhenNotEnrolled,
+    };
     use crate::trusted_file::scratch::{Scratch, me};
     use crate::trusted_file::{Reason, Untrusted};
 
@@ -247,6 +255,7 @@ mod tests {
             synced: SyncedCredentials::Refuse,
             receipts: Some("/var/log/receipts".into()),
             covered: false,
+            when_not_covered: WhenNotCovered::Refuse,
         };
         assert_eq!(policy, expected);
     }
@@ -341,7 +350,7 @@ mod tests {
             "0x1f",
             "''",
         ];
-        for setting in Setting::ALL {
+        for setting in Setting::of_services() {
             for value in values {
                 let fits = match setting {
                     Setting::Timeout => matches!(value, "1" | "0x1f"),
@@ -478,7 +487,7 @@ mod tests {
     #[test]
     fn the_shipped_file_shows_every_setting_at_its_default() {
         let shown: Vec<_> = settings_shipped().map(|(key, _)| key).collect();
-        for setting in Setting::ALL {
+        for setting in Setting::of_services() {
             assert!(shown.contains(&setting.name()), "{}", setting.name());
         }
         let (defaults, example) = SHIPPED.split_once("#[service.sudo]").unwrap();

@@ -25,6 +25,8 @@ pub struct Policy {
     pub receipts: Option<PathBuf>,
     /// Whether this service is one of ours at all.
     pub covered: bool,
+    /// What becomes of a service that is not.
+    pub when_not_covered: WhenNotCovered,
 }
 
 impl Default for Policy {
@@ -38,6 +40,7 @@ impl Default for Policy {
             synced: SyncedCredentials::Allow,
             receipts: None,
             covered: false,
+            when_not_covered: WhenNotCovered::Refuse,
         }
     }
 }
@@ -48,6 +51,16 @@ pub enum WhenNotEnrolled {
     /// The module stands aside; the rest of the PAM stack decides.
     Ignore,
     /// They do not get in by this module.
+    Refuse,
+}
+
+/// What becomes of a service that is not covered. Only a line in `/etc/pam.d` says
+/// so, about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenNotCovered {
+    /// The module stands aside; the rest of the PAM stack decides.
+    Ignore,
+    /// Nobody gets in by this module.
     Refuse,
 }
 

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::rules::{CounterRule, Policy, RemoteSessions, SyncedCredentials, WhenNotEnrolled};
+use super::rules::{
+    CounterRule, Policy, RemoteSessions, SyncedCredentials, WhenNotCovered, WhenNotEnrolled,
+};
 use crate::credential::UserVerification;
 use crate::trusted_file::strict_toml::{did_you_mean, integer, kind, quoted};
 
-/// What can be set in `config.toml`.
+/// What can be set in `config.toml`, or by an argument of the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Setting {
     UserVerification,
@@ -22,13 +24,14 @@ pub(super) enum Setting {
     Synced,
     Receipts,
     Enabled,
+    WhenNotCovered,
 }
 
 /// The least and the most seconds a login can be given.
 const TIMEOUT: std::ops::RangeInclusive<i64> = 1..=300;
 
 impl Setting {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::UserVerification,
         Self::Timeout,
         Self::WhenNotEnrolled,
@@ -37,6 +40,7 @@ impl Setting {
         Self::Synced,
         Self::Receipts,
         Self::Enabled,
+        Self::WhenNotCovered,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -49,6 +53,7 @@ impl Setting {
             Self::Synced => "synced",
             Self::Receipts => "receipts",
             Self::Enabled => "enabled",
+            Self::WhenNotCovered => "when_not_covered",
         }
     }
 
@@ -58,15 +63,22 @@ impl Setting {
 
     /// What can stand above the `[service.NAME]` tables.
     pub(super) fn of_defaults() -> impl Iterator<Item = Self> {
+        Self::of_services().filter(|setting| !matches!(setting, Self::Enabled))
+    }
+
+    /// What can stand in a `[service.NAME]` table, which covers its service.
+    pub(super) fn of_services() -> impl Iterator<Item = Self> {
         Self::ALL
             .into_iter()
-            .filter(|setting| !matches!(setting, Self::Enabled))
+            .filter(|setting| !matches!(setting, Self::WhenNotCovered))
     }
 
     /// What the module takes as an argument: neither where receipts go nor
     /// whom we serve has a stricter direction.
     pub(super) fn of_arguments() -> impl Iterator<Item = Self> {
-        Self::of_defaults().filter(|setting| !matches!(setting, Self::Receipts))
+        Self::ALL
+            .into_iter()
+            .filter(|setting| !matches!(setting, Self::Receipts | Self::Enabled))
     }
 
     /// The one setter, for the file and for arguments.
@@ -115,6 +127,15 @@ impl Setting {
             }
             Self::Receipts => policy.receipts = self.absolute_path(value)?,
             Self::Enabled => policy.covered = self.switch(value)?,
+            Self::WhenNotCovered => {
+                policy.when_not_covered = self.word(
+                    value,
+                    [
+                        ("refuse", WhenNotCovered::Refuse),
+                        ("ignore", WhenNotCovered::Ignore),
+                    ],
+                )?;
+            }
         }
         Ok(())
     }
@@ -131,6 +152,8 @@ impl Setting {
             // No direction: any change loosens what somebody relies on.
             Self::Receipts => asked.receipts != in_force.receipts,
             Self::Enabled => asked.covered != in_force.covered,
+            // Nothing is in force but this line, which could ignore us by itself.
+            Self::WhenNotCovered => false,
         }
     }
 
@@ -297,6 +320,8 @@ pub enum Fault {
     NotAbsolute(&'static str),
     /// Set for all services what makes sense for one only.
     OnlyForAService(&'static str),
+    /// Said in the file what only a line in `/etc/pam.d` says of itself.
+    OnlyAnArgument(&'static str),
     /// Given to the module what only the file may say.
     NotAnArgument(&'static str),
     /// An argument without `=`.
@@ -357,6 +382,10 @@ impl fmt::Display for Fault {
                     "{key} is said of one service; move it into [service.NAME]"
                 )
             }
+            Self::OnlyAnArgument(key) => write!(
+                f,
+                "{key} is an argument of the module; write it into the line in /etc/pam.d"
+            ),
             Self::NotAnArgument(key) => write!(
                 f,
                 "{key} cannot be given to the module; set it in /etc/pam-passkey/config.toml"

@@ -7,7 +7,8 @@ use std::path::Path;
 use ceremony::credential::{Credential, UserVerification};
 use ceremony::credential_file::CredentialFileError;
 use ceremony::policy::{
-    Config, CounterRule, Policy, PolicyError, RemoteSessions, SyncedCredentials, WhenNotEnrolled,
+    Config, CounterRule, Policy, PolicyError, RemoteSessions, SyncedCredentials, WhenNotCovered,
+    WhenNotEnrolled,
 };
 use ceremony::trusted_file::{Reason, STATE, TrustedDir, Untrusted};
 
@@ -66,7 +67,11 @@ pub(super) fn of(
     };
     if !policy.covered {
         let why = "the key is not asked for: this service is not covered by config.toml";
-        return Ours::Answers(Code::AUTHINFO_UNAVAIL, why.to_owned());
+        let code = match policy.when_not_covered {
+            WhenNotCovered::Ignore => Code::IGNORE,
+            WhenNotCovered::Refuse => Code::AUTHINFO_UNAVAIL,
+        };
+        return Ours::Answers(code, why.to_owned());
     }
     let name = &person.account.name;
     let file = match &person.keys {
@@ -174,6 +179,10 @@ mod tests {
             code(off, "sudo", &[], &person),
             Some(Code::AUTHINFO_UNAVAIL)
         );
+        let aside = ["when_not_covered=ignore"];
+        assert_eq!(code("", "cron", &aside, &person), Some(Code::IGNORE));
+        assert_eq!(code(off, "sudo", &aside, &person), Some(Code::IGNORE));
+        assert_eq!(code("", "sudo", &aside, &person), None);
     }
 
     #[test]
