@@ -20,6 +20,7 @@ mod code;
 mod control;
 mod dispatch;
 mod doubts;
+mod enabling;
 mod files;
 mod finding;
 mod grounds;
@@ -43,6 +44,7 @@ use crate::failure::Failure;
 use crate::screen::Screen;
 use crate::whose_account;
 
+use enabling::Told;
 use files::Files;
 use finding::{Finding, Id, printable};
 use grounds::{Grounds, Service};
@@ -50,6 +52,7 @@ use modules::ModuleFolders;
 use pam_folder::PamFolders;
 use report::Checked;
 
+pub(crate) use enabling::PROFILES;
 pub(crate) use finding::list as list_of_findings;
 
 /// Looks at everything, and says what was found.
@@ -59,12 +62,19 @@ pub(crate) fn check(wanted: &cli::Check, screen: &mut Screen) -> Result<Conclusi
         .iter()
         .map(|name| whose_account::to_look_at(Some(name)))
         .collect::<Result<_, _>>()?;
-    let folders = PamFolders::of_this_machine().ok_or_else(|| {
+    let mut folders = PamFolders::of_this_machine().ok_or_else(|| {
         Failure::new(
             "there is no /etc/pam.d on this machine",
             "where libpam reads /etc/pam.conf, look into that yourself",
         )
     })?;
+    let enabling = match &wanted.enabling {
+        Some(profile) => Some(enabling::as_if_enabled(profile)?),
+        None => None,
+    };
+    for (path, bytes) in enabling.iter().flat_map(|it| &it.files) {
+        folders.put(path.clone(), bytes);
+    }
     let files = Files::look(&accounts);
     let (keys, about_keys) = keys::keys();
     let mut findings = files.findings;
@@ -104,7 +114,13 @@ pub(crate) fn check(wanted: &cli::Check, screen: &mut Screen) -> Result<Conclusi
     let (rows, about_services) = services::judge(&services, &grounds);
     findings.extend(about_services);
     findings.sort_by_key(|finding| finding.id.severity());
+    let enabling = enabling.map(|it| Told {
+        profile: it.profile,
+        command: it.command,
+        locks_out: findings.iter().any(|finding| finding.id.locks_out()),
+    });
     let checked = Checked {
+        enabling,
         files: files.looked_at,
         keys,
         services: rows,

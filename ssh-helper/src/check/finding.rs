@@ -170,6 +170,13 @@ impl Finding {
     }
 }
 
+impl Id {
+    /// Whether it keeps out somebody who is to get in, or lets in anybody.
+    pub(super) fn locks_out(self) -> bool {
+        self.severity() == Severity::Error || self == Self::NotEnrolled
+    }
+}
+
 impl Serialize for Finding {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]

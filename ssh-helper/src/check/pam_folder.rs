@@ -53,6 +53,12 @@ impl PamFolders {
         })
     }
 
+    /// Has a file read otherwise from now on.
+    pub(super) fn put(&mut self, path: PathBuf, bytes: &[u8]) {
+        let contents = Contents::Lines(Rc::new(line::lines(bytes)));
+        self.read.get_mut().insert(path, contents);
+    }
+
     /// The names of all services that have a file, and whether there were more.
     pub(super) fn services(&self) -> (BTreeSet<String>, bool) {
         let mut names = BTreeSet::new();

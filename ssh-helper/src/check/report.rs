@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use super::enabling::Told;
 use super::finding::{Finding, Id, Severity};
 use super::verdict::WayIn;
 use crate::entry::columns;
@@ -13,6 +14,8 @@ use crate::screen::Report;
 /// All that was looked at, and all that was found.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Checked {
+    /// As if this profile were enabled; null where the machine was looked at as it is.
+    pub(super) enabling: Option<Told>,
     pub(super) files: Vec<LookedAt>,
     pub(super) keys: Vec<PluggedIn>,
     pub(super) services: Vec<Row>,
@@ -55,9 +58,13 @@ impl Checked {
             .count()
     }
 
-    /// Whether something must be mended.
+    /// Whether something must be mended; before a profile is enabled, what would lock
+    /// somebody out.
     pub(super) fn is_to_be_mended(&self) -> bool {
-        self.count(Severity::Error) + self.count(Severity::Warning) > 0
+        match &self.enabling {
+            Some(told) => told.locks_out,
+            None => self.count(Severity::Error) + self.count(Severity::Warning) > 0,
+        }
     }
 
     fn closing_line(&self, ink: Ink) -> String {
@@ -114,7 +121,15 @@ impl Checked {
 
 impl Report for Checked {
     fn lines(&self, ink: Ink) -> Vec<String> {
-        let mut lines = vec![ink.heading("Files")];
+        let mut lines = Vec::new();
+        if let Some(told) = &self.enabling {
+            let profile = told.profile;
+            lines.push(format!(
+                "As if the profile {profile} were enabled; nothing is changed."
+            ));
+            lines.push(String::new());
+        }
+        lines.push(ink.heading("Files"));
         lines.extend(self.files.iter().map(|file| {
             let state = match file.state {
                 "good" => ink.good("good"),
@@ -168,6 +183,17 @@ impl Report for Checked {
             }
         }
         lines.extend([String::new(), self.closing_line(ink)]);
+        if let Some(told) = &self.enabling {
+            let profile = told.profile;
+            lines.push(if told.locks_out {
+                ink.bad(&format!(
+                    "Do not enable {profile} yet: mend the errors above first, and what is called \
+                     not-enrolled."
+                ))
+            } else {
+                format!("To enable {profile}, as root: {}", told.command)
+            });
+        }
         lines
     }
 }

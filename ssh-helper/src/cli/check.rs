@@ -11,12 +11,17 @@ use clap::Args;
 /// nothing that they have. Changes nothing, and asks no key. Anybody may run it;
 /// root sees more.
 ///
-/// --json prints four lists: `files` (path, state, says), `keys` (node, product,
+/// --json prints `enabling` (profile, command, `locks_out`; or null) and four lists: `files` (path, state, says), `keys` (node, product,
 /// accessible, says), `services` (service, user, `way_in`, because) and `findings`
 /// (id, severity, what, why, try).
 ///
 /// Exits with 0 where there is nothing to mend, with 3 where there is, and with 1
 /// where it could not look.
+///
+/// Before a profile of pam-auth-update is enabled:
+/// `passkey check --enabling passkey-2fa && pam-auth-update --enable passkey-2fa`.
+/// With --enabling, 3 means that somebody would be locked out; other warnings do
+/// not count.
 #[derive(Args, Debug)]
 #[command(after_long_help = crate::check::list_of_findings())]
 pub(crate) struct Check {
@@ -28,6 +33,12 @@ pub(crate) struct Check {
     /// several times.
     #[arg(long, value_name = "NAME", value_parser = service_name)]
     pub(crate) service: Vec<String>,
+
+    /// Look at the machine as it would be with this profile of pam-auth-update:
+    /// `passkey`, the key instead of the password, or `passkey-2fa`, the key in
+    /// addition to it.
+    #[arg(long, value_name = "PROFILE", value_parser = crate::check::PROFILES, hide_possible_values = true)]
+    pub(crate) enabling: Option<String>,
 }
 
 /// A name as libpam takes it: it would fold it to lower case itself.

@@ -72,6 +72,7 @@ ssh verify-attestation which step, and ssh import which keys were not written.
       user, service, key, device, user_present, user_verified, counter,
       user_verification (what the service asks for)
   check
+      enabling [profile, command, locks_out] (null without it),
       files [path, state, says], keys [node, product, accessible, says],
       services [service, user, way_in, because],
       findings [id, severity, what, why, try]

@@ -10,6 +10,7 @@
     reason = "also in a test's helpers"
 )]
 
+mod enabling;
 mod profiles;
 mod removal;
 mod tree;
