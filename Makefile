@@ -14,8 +14,10 @@ SOURCE_DATE_EPOCH ?= $(shell git log --max-count=1 --format=%ct)
 export SOURCE_DATE_EPOCH
 
 SHELL_FILES := .ci/run .ci/advisories .ci/apt-as-here .ci/debians .ci/guests .ci/prerequisites fuzz/run fuzz/instrument \
-	packaging/compile packaging/stage packaging/make-deb packaging/lines-that-need-the-module \
-	$(wildcard packaging/deb/*.p*)
+	packaging/compile packaging/stage packaging/make-deb packaging/make-rpm packaging/check-packages \
+	packaging/lines-that-need-the-module packaging/authselect/profiles $(wildcard packaging/deb/*.p*)
+# Without a first line, as rpm wants them.
+SCRIPTLETS := packaging/rpm/preun packaging/rpm/post-passkey
 
 # What the bench plays with and judges by, beyond what building needs. No openssh-server, which
 # would open a port on whichever machine runs the tests: `.ci/debians` has one without that.
@@ -28,7 +30,7 @@ FUZZ_SECONDS ?= 60
 FUZZ := --locked --manifest-path fuzz/Cargo.toml --target-dir target
 IN_A_NAMESPACE := $(if $(filter 0,$(shell id -u)),,unshare --mount --map-root-user)
 
-.PHONY: help demo check test hostile e2e build bench fuzz deb compiled prerequisites
+.PHONY: help demo check test hostile e2e build bench fuzz deb rpm compiled prerequisites
 
 help:
 	@echo "make demo    watch a security key open a real PAM service, or not; nothing under /etc is touched"
@@ -40,6 +42,7 @@ help:
 	@echo "make fuzz    every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make build   pam_passkey.so and passkey, in target/release"
 	@echo "make deb     libpam-passkey and passkey for Debian, in target/package"
+	@echo "make rpm     pam-passkey and passkey for Fedora and openSUSE, in the same place"
 	@echo "Debian packages that are missing are installed first: as root, or with sudo."
 
 # One member at a time, so that no other member's features leak into it.
@@ -87,9 +90,16 @@ compiled: prerequisites $(CARGO_AUDITABLE)
 	packaging/compile $(dir $(CARGO_AUDITABLE))
 
 deb: compiled
-	@.ci/prerequisites dpkg-dev lintian
+	@.ci/prerequisites binutils dpkg-dev lintian
 	packaging/make-deb $(VERSION) target/package
+	packaging/check-packages deb $(VERSION) target/package
 	lintian --fail-on error,warning target/package/*_$(VERSION)-1_*.deb
+
+rpm: compiled
+	@.ci/prerequisites binutils rpm rpmlint
+	packaging/make-rpm $(VERSION) target/package
+	packaging/check-packages rpm $(VERSION) target/package
+	rpmlint --strict --config packaging/rpm/rpmlint.toml target/package/*-$(VERSION)-1.*.rpm
 
 # Prints a table for SECURITY.md at the end.
 fuzz: prerequisites
@@ -107,6 +117,7 @@ check: prerequisites $(CARGO_DENY)
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 	for po in pam-passkey/po/*.po; do msgfmt --check --output-file=/dev/null $$po || exit 1; done
 	shellcheck --external-sources $(SHELL_FILES)
+	shellcheck --shell sh $(SCRIPTLETS)
 	groff -man -Tutf8 -ww -z packaging/man/*
 	$(CARGO_DENY) --locked check bans licenses sources
 	.ci/advisories $(CARGO_DENY)

@@ -10,6 +10,7 @@
     reason = "also in a test's helpers"
 )]
 
+mod authselect;
 mod enabling;
 mod profiles;
 mod removal;

@@ -184,7 +184,7 @@ fn a_line_is_named_with_its_number_and_left_overs_of_editors_are_not() {
         "usr/lib/pam.d/polkit-1",
         "session required pam_passkey.so\n",
     );
-    let script = tree.path("usr/share/libpam-passkey/lines-that-need-the-module");
+    let script = tree.path("usr/share/pam-passkey/lines-that-need-the-module");
     let root = tree.path("");
     let output = std::process::Command::new(script)
         .arg(&root)
@@ -205,7 +205,7 @@ fn a_machine_without_a_folder_has_one_file_of_lines() {
     let tree = Tree::with_the_package();
     fs::rename(tree.path("etc/pam.d"), tree.path("etc/gone")).unwrap();
     tree.write("etc/pam.conf", "sudo auth required pam_passkey.so\n");
-    let script = tree.path("usr/share/libpam-passkey/lines-that-need-the-module");
+    let script = tree.path("usr/share/pam-passkey/lines-that-need-the-module");
     let output = std::process::Command::new(script)
         .arg(tree.path(""))
         .output()

@@ -60,7 +60,7 @@ impl Tree {
             let text = fs::read_to_string(packaging("pam-configs").join(profile)).unwrap();
             tree.write(&format!("usr/share/pam-configs/{profile}"), &text);
         }
-        let script = "usr/share/libpam-passkey/lines-that-need-the-module";
+        let script = "usr/share/pam-passkey/lines-that-need-the-module";
         let text = fs::read_to_string(packaging("lines-that-need-the-module")).unwrap();
         tree.write(script, &text);
         fs::set_permissions(tree.path(script), fs::Permissions::from_mode(0o755)).unwrap();
@@ -99,9 +99,13 @@ impl Tree {
         fs::write(path, text).unwrap();
     }
 
+    pub(crate) fn read(&self, inside: &str) -> String {
+        fs::read_to_string(self.path(inside)).unwrap()
+    }
+
     /// The lines of common-auth, their fields apart by one blank.
     pub(crate) fn auth(&self) -> String {
-        let text = fs::read_to_string(self.path("etc/pam.d/common-auth")).unwrap();
+        let text = self.read("etc/pam.d/common-auth");
         let lines = text
             .lines()
             .filter(|line| !line.starts_with('#') && !line.is_empty());
