@@ -44,7 +44,7 @@ fn enroll_first(site: &mut Site) {
 }
 
 fn enroll_second(site: &mut Site) {
-    let enroll = "sudo -k passkey enroll --name 'green key'; echo =$?=";
+    let enroll = "sudo -k passkey enroll --name 'green key' --touch-only; echo =$?=";
     site.keys.plug_in(GREEN, Some(PIN));
     site.keys.finger(GREEN, TOUCHES);
     site.keys.finger(BLUE, Finger::Refuses);
@@ -63,7 +63,9 @@ fn enroll_second(site: &mut Site) {
     site.console.sees("Enrol \"Green Key\" (/dev/hidraw");
     site.console.sees("for alice? [y/N]");
     site.console.types("y");
-    site.console.sees("PIN of \"Green Key\"");
+    // A key that has one wants it for a new credential.
+    site.console
+        .sees("PIN of \"Green Key\" (/dev/hidraw1), 8 tries left: ");
     site.console.types(PIN);
     site.console.sees("Enrolled \"green key\" for alice.");
     site.console.sees("=0=");

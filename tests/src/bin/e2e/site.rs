@@ -25,6 +25,11 @@ pub(crate) const PIN: &str = "2718";
 /// The policy of most steps.
 pub(crate) const TOUCH: &str = "user_verification = \"discouraged\"\ntimeout = 10\n";
 
+/// The same where it is waited for in vain.
+pub(crate) const SHORT: &str = "user_verification = \"discouraged\"\ntimeout = 3\n";
+/// The same where nothing may end before its time.
+pub(crate) const LONG: &str = "user_verification = \"discouraged\"\ntimeout = 120\n";
+
 /// A booted guest.
 pub(crate) struct Site {
     guest: Guest,
@@ -57,7 +62,11 @@ impl Site {
             .flatten()
         {
             let name = package.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".deb") {
+            if package
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "deb")
+            {
                 luggage.push((name, package.path()));
             }
         }
@@ -71,7 +80,15 @@ impl Site {
 
     /// What is seen here, in this order.
     pub(crate) fn steps(&self) -> Vec<Step> {
-        let mut steps = [packages::ARRIVE, sudo::STEPS, ways_in::STEPS].concat();
+        let mut steps = packages::ARRIVE.to_vec();
+        if self.release == "sid" {
+            // What differs there: a polkit that asks in a service of its own.
+            steps.extend(sudo::STEPS.iter().take(1));
+        } else {
+            steps.extend(sudo::STEPS);
+            steps.extend(ways_in::STEPS);
+        }
+        steps.extend(ways_in::POLKIT);
         // Debian 12 has no sudo-rs to speak of.
         if self.release != "bookworm" {
             steps.extend(sudo::RS);

@@ -5,7 +5,7 @@
 use tests::guest::Finger;
 
 use crate::Step;
-use crate::site::{BLUE, Site, TOUCH, TOUCHES};
+use crate::site::{BLUE, SHORT, Site, TOUCH, TOUCHES};
 
 pub(crate) const STEPS: &[Step] = &[
     ("su: a touch, and in", su),
@@ -26,11 +26,6 @@ pub(crate) const STEPS: &[Step] = &[
         "ssh localhost: a touch lets in where the administrator allows it",
         ssh_allowed,
     ),
-    ("pkexec with its text agent: a touch, and in", pkexec),
-    (
-        "pkexec with its text agent: a refusal leads to the password",
-        pkexec_refused,
-    ),
     (
         "vlock at the seat: a refusal leaves it locked, a touch opens it",
         vlock,
@@ -38,6 +33,18 @@ pub(crate) const STEPS: &[Step] = &[
     (
         "screen's lock, run as the user: a refusal leaves it locked, a touch opens it",
         screen,
+    ),
+];
+
+pub(crate) const POLKIT: &[Step] = &[
+    ("pkexec with its text agent: a touch, and in", pkexec),
+    (
+        "pkexec with its text agent: a refusal leads to the password",
+        pkexec_refused,
+    ),
+    (
+        "pkexec over ssh: refused as remote, then the password",
+        pkexec_over_ssh,
     ),
 ];
 
@@ -74,6 +81,7 @@ fn getty(site: &mut Site) {
 }
 
 fn getty_password(site: &mut Site) {
+    site.policy(SHORT);
     site.keys.pull_out(BLUE);
     site.console.types("exit");
     site.console.sees("guest login: ");
@@ -130,6 +138,21 @@ fn pkexec_refused(site: &mut Site) {
     site.console.sees("Password:");
     site.console.types("wrong");
     site.console.sees("=127=");
+}
+
+fn pkexec_over_ssh(site: &mut Site) {
+    site.console
+        .types(&SSH.replace("localhost id;", "-t localhost pkexec id;"));
+    site.console.sees("assword:");
+    site.console.types("alice-password");
+    site.console.sees("AUTHENTICATING FOR");
+    let said = site.console.sees("Password:");
+    assert!(
+        said.contains("only people in front of this machine"),
+        "{said}"
+    );
+    site.console.presses("\x03");
+    assert_eq!(site.messages_to_blue(), 0);
 }
 
 /// alice at the seat, logged in with her key at the first virtual terminal.
