@@ -10,7 +10,7 @@ mod console;
 mod hands;
 mod screen;
 
-use std::fs::File;
+use std::fs::{self, OpenOptions};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -103,7 +103,13 @@ impl Guest {
             .stdout(Stdio::null())
             .spawn()
             .expect("setpriv and qemu-system-x86_64; `make e2e` installs what it needs");
-        let transcript = File::create(transcript).expect("a file for the transcript");
+        // Whoever else writes to it writes at its end, and so do we.
+        let _ = fs::remove_file(transcript);
+        let transcript = OpenOptions::new()
+            .create_new(true)
+            .append(true)
+            .open(transcript)
+            .expect("a file for the transcript");
         let share = || transcript.try_clone().expect("a descriptor");
         let mut guest = Self {
             console: Console::on(connect(&socket("ttyS0")), "", share()),
@@ -182,9 +188,9 @@ impl Drop for Guest {
 
 /// One tar for the guest's second disk. tar(1) pads it, so that the disk has whole blocks.
 fn pack(luggage: &[(String, PathBuf)], folder: &Path, tar: &Path) {
-    std::fs::create_dir(folder).expect("a folder for luggage");
+    fs::create_dir(folder).expect("a folder for luggage");
     for (name, file) in luggage {
-        std::fs::copy(file, folder.join(name))
+        fs::copy(file, folder.join(name))
             .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
     let packed = Command::new("tar")
