@@ -15,9 +15,11 @@
     reason = "a step that is not as it should be fails, loudly and where it stands"
 )]
 
+mod odd_keys;
 mod packages;
 mod site;
 mod sudo;
+mod trouble;
 mod ways_in;
 
 use std::env;

@@ -5,12 +5,13 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::ops::{Deref, DerefMut};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tests::guest::{Finger, Guest};
 
-use crate::{Step, packages, sudo, ways_in};
+use crate::{Step, odd_keys, packages, sudo, trouble, ways_in};
 
 /// alice's key.
 pub(crate) const BLUE: &str = "Blue Key";
@@ -24,6 +25,15 @@ pub(crate) const PIN: &str = "2718";
 
 /// The policy of most steps.
 pub(crate) const TOUCH: &str = "user_verification = \"discouraged\"\ntimeout = 10\n";
+/// The same, where the deadline is waited for.
+pub(crate) const SOON: &str = "user_verification = \"discouraged\"\ntimeout = 3\n";
+
+/// Takes the module away, as a hand that slipped would.
+pub(crate) const MODULE_AWAY: &str =
+    "for so in /usr/lib/*/security/pam_passkey.so; do mv $so $so.away; done";
+/// Puts it back.
+pub(crate) const MODULE_BACK: &str =
+    "for so in /usr/lib/*/security/pam_passkey.so.away; do mv $so ${so%.away}; done";
 
 /// The same where it is waited for in vain.
 pub(crate) const SHORT: &str = "user_verification = \"discouraged\"\ntimeout = 3\n";
@@ -93,16 +103,23 @@ impl Site {
         if self.release != "bookworm" {
             steps.extend(sudo::RS);
         }
+        steps.extend(odd_keys::STEPS);
+        steps.extend(trouble::STEPS);
         steps
     }
 
     /// A heading in the transcript.
     pub(crate) fn title(&self, sentence: &str) {
+        self.note(&format!("\n=== {sentence}"));
+    }
+
+    /// A line in the transcript about what no console shows.
+    fn note(&self, line: &str) {
         let mut file = OpenOptions::new()
             .append(true)
             .open(&self.transcript)
             .expect("the transcript");
-        writeln!(file, "\n\n=== {sentence}").expect("the transcript");
+        writeln!(file, "\n{line}").expect("the transcript");
     }
 
     /// Every step begins here: a touch is enough, blue alone is plugged in and will be touched, and
@@ -125,12 +142,63 @@ impl Site {
 
     /// alice gets in with her password, and is asked for nothing else.
     pub(crate) fn password_alone(&mut self) {
+        let before = self.password_at_last();
+        assert!(!before.contains("key"), "{before}");
+    }
+
+    /// alice gets in with her password; returns what she was told before.
+    pub(crate) fn password_at_last(&mut self) -> String {
         self.console.types("sudo -k id --user; echo =$?=");
         let before = self.console.sees("[sudo] password for alice:");
-        assert!(!before.contains("key"), "{before}");
         self.console.types("alice-password");
         let after = self.console.prompt();
         assert!(after.contains("\n0\n=0="), "{after}");
+        before
+    }
+
+    /// alice gets in with a touch of blue, and is asked for nothing else; returns what she was
+    /// told.
+    pub(crate) fn key_alone(&mut self) -> String {
+        self.console.types("sudo -k true; echo =$?=");
+        let said = self.console.sees_one_of(&["=0=", "password for alice:"]);
+        assert!(said.contains("Touch \"blue key\""), "{said}");
+        assert!(!said.contains("password"), "{said}");
+        said
+    }
+
+    /// alice leaves, and logs in at the getty with her password while no key is plugged in;
+    /// returns what she was told before.
+    pub(crate) fn logs_in_with_the_password(&mut self) -> String {
+        self.keys.pull_out_all();
+        self.console.types("exit");
+        self.console.sees("guest login: ");
+        self.console.types("alice");
+        let before = self.console.sees("Password: ");
+        self.console.types("alice-password");
+        self.console.waits_for_the_prompt_of("alice");
+        before
+    }
+
+    /// Root breaks something, this is seen, and root mends it again, whatever came of it.
+    pub(crate) fn in_trouble(&mut self, breaks: &str, mends: &str, then: impl FnOnce(&mut Self)) {
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+            self.note(&format!("root# {breaks}"));
+            self.root.run(breaks).ok();
+            then(self);
+        }));
+        self.note(&format!("root# {mends}"));
+        let mended = self.root.run(mends);
+        if let Err(failure) = outcome {
+            panic::resume_unwind(failure);
+        }
+        mended.ok();
+    }
+
+    /// What was written to the log of logins since the last look.
+    pub(crate) fn log(&mut self) -> String {
+        let script = "journalctl --sync; journalctl --quiet --facility=authpriv --output=cat \
+                      --cursor-file=/run/bench-cursor";
+        self.root.run(script).ok()
     }
 
     /// How many messages blue was sent since the step began, without CANCELs.
