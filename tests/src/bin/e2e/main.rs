@@ -15,8 +15,10 @@
     reason = "a step that is not as it should be fails, loudly and where it stands"
 )]
 
+mod lifecycle;
 mod odd_keys;
 mod packages;
+mod second_factor;
 mod site;
 mod sudo;
 mod trouble;

@@ -27,7 +27,7 @@ fn install(site: &mut Site) {
     site.password_alone();
 }
 
-fn enroll_first(site: &mut Site) {
+pub(crate) fn enroll_first(site: &mut Site) {
     let console = &mut site.console;
     console.types("sudo -k passkey enroll --name 'blue key' --touch-only; echo =$?=");
     console.sees("[sudo] password for alice:");
@@ -71,7 +71,7 @@ fn enroll_second(site: &mut Site) {
     site.console.sees("=0=");
 }
 
-fn enable(site: &mut Site) {
+pub(crate) fn enable(site: &mut Site) {
     site.root
         .run("pam-auth-update --package --enable passkey")
         .ok();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tests::guest::{Finger, Guest};
 
-use crate::{Step, odd_keys, packages, sudo, trouble, ways_in};
+use crate::{Step, lifecycle, odd_keys, packages, second_factor, sudo, trouble, ways_in};
 
 /// alice's key.
 pub(crate) const BLUE: &str = "Blue Key";
@@ -66,17 +66,16 @@ impl Site {
     pub(crate) fn boot(release: &str, folder: &Path) -> Self {
         let transcript = PathBuf::from(format!("target/e2e/{release}.txt"));
         let mut luggage = vec![("hands".to_owned(), PathBuf::from("target/in-guest/hands"))];
+        let repacked = tempfile::tempdir().expect("a folder for packages");
         for package in fs::read_dir("target/package")
             .into_iter()
             .flatten()
             .flatten()
         {
             let name = package.file_name().to_string_lossy().into_owned();
-            if package
-                .path()
-                .extension()
-                .is_some_and(|extension| extension == "deb")
-            {
+            if let Some(stem) = name.strip_suffix(".deb") {
+                let later = lifecycle::later(&package.path(), repacked.path());
+                luggage.push((format!("{stem}.later"), later));
                 luggage.push((name, package.path()));
             }
         }
@@ -105,6 +104,9 @@ impl Site {
         }
         steps.extend(odd_keys::STEPS);
         steps.extend(trouble::STEPS);
+        steps.extend(lifecycle::KEPT);
+        steps.extend(second_factor::STEPS);
+        steps.extend(lifecycle::REMOVED);
         steps
     }
 
