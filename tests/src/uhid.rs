@@ -36,6 +36,10 @@ pub const LONGEST: usize = 4096;
 const EIO: u16 = 5;
 const BUS_USB: u16 = 3;
 
+/// How long the kernel has to make the node of a key, and of what may never get one.
+const FOR_A_KEY: Duration = Duration::from_secs(30);
+const FOR_ANYTHING: Duration = Duration::from_secs(2);
+
 /// Tells the devices of one process apart.
 static NUMBER: AtomicUsize = AtomicUsize::new(1);
 
@@ -57,21 +61,21 @@ impl UhidDevice {
     /// Where there is no `/dev/uhid`, or we may not open it.
     #[must_use = "a key that nobody holds is pulled out at once"]
     pub fn with_key(key: &VirtualKey) -> Self {
-        Self::plug_in(key.name(), FIDO_REPORTS, key.power_on())
+        Self::plug_in(key.name(), FIDO_REPORTS, key.power_on(), FOR_A_KEY)
     }
 
     /// Plugs in a device with this report descriptor that answers nothing.
     #[must_use = "a device that nobody holds is pulled out at once"]
     pub fn odd(name: &str, report_descriptor: &[u8]) -> Self {
         let (cable, nobody) = virtual_key::cable();
-        let mut device = Self::plug_in(name, report_descriptor, cable);
+        let mut device = Self::plug_in(name, report_descriptor, cable, FOR_ANYTHING);
         device.nobody = Some(nobody);
         device
     }
 
     /// Plugs a device with this cable in. The kernel may think it no HID device at all: then it
     /// has no [`node`](Self::node).
-    fn plug_in(name: &str, report_descriptor: &[u8], cable: OwnedFd) -> Self {
+    fn plug_in(name: &str, report_descriptor: &[u8], cable: OwnedFd, patience: Duration) -> Self {
         let hid = HidDevice {
             name,
             vendor: 0x1209,
@@ -98,7 +102,7 @@ impl UhidDevice {
             move || pump(&uhid, &cable)
         });
         Self {
-            node: node_of(&serial),
+            node: node_of(&serial, patience),
             uhid,
             cable,
             pump: Some(pump),
@@ -209,8 +213,8 @@ fn take_event(mut uhid: &File, cable: &OwnedFd) {
 }
 
 /// Finds the node of the device with this serial number; udev may take its time.
-fn node_of(serial: &str) -> Option<PathBuf> {
-    let until = Instant::now() + Duration::from_secs(3);
+fn node_of(serial: &str, patience: Duration) -> Option<PathBuf> {
+    let until = Instant::now() + patience;
     while Instant::now() < until {
         for entry in fs::read_dir("/sys/class/hidraw")
             .into_iter()

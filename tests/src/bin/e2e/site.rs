@@ -27,6 +27,8 @@ pub(crate) const PIN: &str = "2718";
 pub(crate) const TOUCH: &str = "user_verification = \"discouraged\"\ntimeout = 10\n";
 /// The same, where the deadline is waited for.
 pub(crate) const SOON: &str = "user_verification = \"discouraged\"\ntimeout = 3\n";
+/// The same, where nothing may end before its time.
+pub(crate) const LONG: &str = "user_verification = \"discouraged\"\ntimeout = 120\n";
 
 /// Takes the module away, as a hand that slipped would.
 pub(crate) const MODULE_AWAY: &str =
@@ -34,11 +36,6 @@ pub(crate) const MODULE_AWAY: &str =
 /// Puts it back.
 pub(crate) const MODULE_BACK: &str =
     "for so in /usr/lib/*/security/pam_passkey.so.away; do mv $so ${so%.away}; done";
-
-/// The same where it is waited for in vain.
-pub(crate) const SHORT: &str = "user_verification = \"discouraged\"\ntimeout = 3\n";
-/// The same where nothing may end before its time.
-pub(crate) const LONG: &str = "user_verification = \"discouraged\"\ntimeout = 120\n";
 
 /// A booted guest.
 pub(crate) struct Site {
@@ -93,20 +90,26 @@ impl Site {
         if self.release == "sid" {
             // What differs there: a polkit that asks in a service of its own.
             steps.extend(sudo::STEPS.iter().take(1));
-        } else {
-            steps.extend(sudo::STEPS);
-            steps.extend(ways_in::STEPS);
+            steps.extend(sudo::RS);
+            steps.extend(ways_in::POLKIT);
+            return steps;
         }
-        steps.extend(ways_in::POLKIT);
+        steps.extend(sudo::STEPS);
         // Debian 12 has no sudo-rs to speak of.
         if self.release != "bookworm" {
             steps.extend(sudo::RS);
         }
-        steps.extend(odd_keys::STEPS);
-        steps.extend(trouble::STEPS);
-        steps.extend(lifecycle::KEPT);
-        steps.extend(second_factor::STEPS);
-        steps.extend(lifecycle::REMOVED);
+        for more in [
+            ways_in::STEPS,
+            ways_in::POLKIT,
+            odd_keys::STEPS,
+            trouble::STEPS,
+            lifecycle::KEPT,
+            second_factor::STEPS,
+            lifecycle::REMOVED,
+        ] {
+            steps.extend(more);
+        }
         steps
     }
 

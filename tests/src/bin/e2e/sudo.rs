@@ -7,7 +7,7 @@ use std::time::Instant;
 use tests::guest::Finger;
 
 use crate::Step;
-use crate::site::{BLUE, GREEN, LONG, PIN, SHORT, Site, TOUCHES};
+use crate::site::{BLUE, GREEN, LONG, PIN, SOON, Site, TOUCHES};
 
 pub(crate) const STEPS: &[Step] = &[
     ("sudo -k true: a touch, two messages, and in", touch),
@@ -158,7 +158,7 @@ fn pulled_out(site: &mut Site) {
 }
 
 fn gone(site: &mut Site) {
-    site.policy(SHORT);
+    site.policy(SOON);
     site.keys.finger(BLUE, Finger::Rests);
     site.console.types(TRUE);
     site.keys.wait_until_it_blinks(BLUE);

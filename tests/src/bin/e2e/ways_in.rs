@@ -5,7 +5,7 @@
 use tests::guest::Finger;
 
 use crate::Step;
-use crate::site::{BLUE, SHORT, Site, TOUCH, TOUCHES};
+use crate::site::{BLUE, SOON, Site, TOUCH, TOUCHES};
 
 pub(crate) const STEPS: &[Step] = &[
     ("su: a touch, and in", su),
@@ -81,7 +81,7 @@ fn getty(site: &mut Site) {
 }
 
 fn getty_password(site: &mut Site) {
-    site.policy(SHORT);
+    site.policy(SOON);
     site.keys.pull_out(BLUE);
     site.console.types("exit");
     site.console.sees("guest login: ");
