@@ -112,7 +112,12 @@ fn walk_through(folder: &Path, only: Option<&str>) -> (usize, usize) {
         println!("{name:9} {word} {took:5.1} s  {sentence}");
         match outcome {
             Ok(()) => passed += 1,
-            Err(_) => failed += 1,
+            Err(_) => {
+                failed += 1;
+                // Whoever finds out why was not there.
+                let log = panic::catch_unwind(AssertUnwindSafe(|| site.log()));
+                println!("{}", log.unwrap_or_default());
+            }
         }
     }
     (passed, failed)

@@ -127,6 +127,11 @@ impl Site {
         writeln!(file, "\n{line}").expect("the transcript");
     }
 
+    /// The last lines of the guest's log.
+    pub(crate) fn log(&mut self) -> String {
+        self.root.run("journalctl --no-pager --lines 25").said
+    }
+
     /// Every step begins here: a touch is enough, blue alone is plugged in and will be touched, and
     /// alice is at the prompt of her shell.
     pub(crate) fn settle(&mut self) {
