@@ -79,6 +79,12 @@ impl Keeper {
                 self.odd.push(device);
                 node
             }
+            Order::OddBabble(length) => {
+                for device in &self.odd {
+                    device.say(&vec![0x55; length]);
+                }
+                Reply::Done
+            }
             Order::PullOutAll => {
                 self.odd.clear();
                 for key in self.keys.values_mut() {

@@ -35,6 +35,8 @@ pub enum Order {
     Key(String, Deed),
     /// Plugs in a device with this report descriptor, which answers nothing.
     PlugInOdd(Vec<u8>),
+    /// Has each such device say something of this many bytes.
+    OddBabble(usize),
     /// Pulls out whatever is plugged in.
     PullOutAll,
 }
@@ -196,6 +198,11 @@ impl Hands {
             Reply::Node(node) => node,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Has whatever is plugged in and odd say so many bytes.
+    pub fn odd_babble(&mut self, length: usize) {
+        self.order(&Order::OddBabble(length));
     }
 
     /// Pulls out whatever is plugged in.

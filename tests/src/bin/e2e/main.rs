@@ -115,7 +115,7 @@ fn walk_through(folder: &Path, only: Option<&str>) -> (usize, usize) {
             Err(_) => {
                 failed += 1;
                 // Whoever finds out why was not there.
-                let log = panic::catch_unwind(AssertUnwindSafe(|| site.log()));
+                let log = panic::catch_unwind(AssertUnwindSafe(|| site.last_words()));
                 println!("{}", log.unwrap_or_default());
             }
         }

@@ -5,7 +5,7 @@
 use tests::guest::Finger;
 
 use crate::Step;
-use crate::site::{BLUE, SOON, Site, TOUCHES};
+use crate::site::{BLUE, Site, TOUCHES};
 
 pub(crate) const STEPS: &[Step] = &[
     (
@@ -13,39 +13,29 @@ pub(crate) const STEPS: &[Step] = &[
         babble_before,
     ),
     (
-        "odd reports: 8 and 63 bytes while it blinks: a touch, and in, or that key is out and the password lets in",
-        babble_short,
+        "odd reports: 8, 63, 65 and 4096 bytes while it blinks: a touch, and in",
+        babble,
     ),
     (
-        "odd reports: 65 and 4096 bytes while it blinks: a touch, and in",
-        babble_long,
-    ),
-    ("odd devices: a mouse is left alone", mouse),
-    (
-        "odd devices: another usage of FIDO's page is left alone",
-        other_usage,
+        "odd reports: 8 bytes where reports have 8: that key is out and says why, the password lets in",
+        short_packet,
     ),
     (
-        "odd devices: an empty FIDO collection does not answer",
-        empty_collection,
+        "odd devices: a mouse, and another usage of FIDO's page, are left alone",
+        no_keys,
     ),
     (
-        "odd devices: a FIDO device with reports of 8 bytes does not answer",
-        small_reports,
-    ),
-    (
-        "odd devices: a FIDO device with reports of 1023 bytes does not answer",
-        large_reports,
-    ),
-    (
-        "odd devices: a FIDO device with numbered reports does not answer",
-        numbered_reports,
+        "odd devices: no reports, 8 bytes, 1023, numbered ones: blue lets in beside them, alone they do not answer",
+        silent_keys,
     ),
     (
         "odd devices: of a truncated report descriptor the kernel makes nothing",
         truncated,
     ),
 ];
+
+/// A deadline that no key of these meets.
+const AT_ONCE: &str = "user_verification = \"discouraged\"\ntimeout = 1\n";
 
 fn babble_before(site: &mut Site) {
     for length in [8, 63, 65, 4096] {
@@ -56,41 +46,37 @@ fn babble_before(site: &mut Site) {
     nothing_crashed(site);
 }
 
-/// Linux 6.1 hands a short report over as it is. Later ones keep it to themselves, and say so.
-fn babble_short(site: &mut Site) {
-    for length in [8, 63] {
-        let said = touched_after(site, length);
-        if !said.ends_with("=0=") {
-            assert!(
-                said.contains("did not work: it sent a packet too short for its header."),
-                "{said}"
-            );
-            site.console.types("alice-password");
-            site.console.sees("=0=");
-        }
-        assert!(site.keys.is_dark(BLUE));
-        site.key_alone();
+/// The kernel keeps a report to itself that is shorter than the descriptor says, and of a longer
+/// one the module reads what a packet has.
+fn babble(site: &mut Site) {
+    for length in [8, 63, 65, 4096] {
+        site.keys.finger(BLUE, Finger::Rests);
+        site.console.types("sudo -k true; echo =$?=");
+        site.keys.wait_until_it_blinks(BLUE);
+        site.keys.babble(BLUE, length);
+        site.keys.finger(BLUE, TOUCHES);
+        let said = site.console.sees_one_of(&["=0=", "password for alice:"]);
+        assert!(said.ends_with("=0="), "after {length} bytes: {said}");
     }
     nothing_crashed(site);
 }
 
-fn babble_long(site: &mut Site) {
-    for length in [65, 4096] {
-        let said = touched_after(site, length);
-        assert!(said.ends_with("=0="), "{said}");
-    }
+fn short_packet(site: &mut Site) {
+    site.keys.pull_out(BLUE);
+    let node = site.keys.plug_in_odd(&authenticator(&reports(8, None)));
+    let node = node.expect("a node");
+    site.console.types("sudo -k id --user; echo =$?=");
+    let asked = format!("until ls -l /proc/*/fd 2>/dev/null | grep -q {node}; do sleep 0.1; done");
+    site.root.run(&asked).ok();
+    site.keys.odd_babble(8);
+    let said = site.console.sees("password for alice:");
+    assert!(
+        said.contains("did not work: it sent a packet too short for its header."),
+        "{said}"
+    );
+    site.console.types("alice-password");
+    site.console.sees("\n0\n=0=");
     nothing_crashed(site);
-}
-
-/// blue blinks, says so much, and is touched; returns what is said up to the end, or to the
-/// question for the password.
-fn touched_after(site: &mut Site, length: usize) -> String {
-    site.keys.finger(BLUE, Finger::Rests);
-    site.console.types("sudo -k true; echo =$?=");
-    site.keys.wait_until_it_blinks(BLUE);
-    site.keys.babble(BLUE, length);
-    site.keys.finger(BLUE, TOUCHES);
-    site.console.sees_one_of(&["=0=", "password for alice:"])
 }
 
 /// Global and local items of HID 1.11 §6.2.2, as far as they are needed here.
@@ -120,30 +106,41 @@ const MOUSE: &[u8] = &[
     0x95, 0x08, 0x75, 0x01, 0x81, 0x02, 0xC0,
 ];
 
-fn mouse(site: &mut Site) {
-    is_left_alone(site, MOUSE);
-}
-
-fn other_usage(site: &mut Site) {
+/// Beside blue nobody hears of them, and alone they count as none.
+fn no_keys(site: &mut Site) {
     let another: &[u8] = &[0x09, 0x02];
-    let descriptor = [FIDO_PAGE, another, APPLICATION, &reports(64, None), END].concat();
-    is_left_alone(site, &descriptor);
+    let other_usage = [FIDO_PAGE, another, APPLICATION, &reports(64, None), END].concat();
+    let said = beside_blue(site, &[MOUSE, &other_usage]);
+    assert!(!said.contains("Odd Device"), "{said}");
+    site.policy(AT_ONCE);
+    site.keys.pull_out(BLUE);
+    let said = site.password_at_last();
+    assert!(said.contains("No security key was plugged in."), "{said}");
+    assert!(!said.contains("Odd Device"), "{said}");
+    nothing_crashed(site);
 }
 
-fn empty_collection(site: &mut Site) {
-    does_not_answer(site, &authenticator(&[]));
-}
-
-fn small_reports(site: &mut Site) {
-    does_not_answer(site, &authenticator(&reports(8, None)));
-}
-
-fn large_reports(site: &mut Site) {
-    does_not_answer(site, &authenticator(&reports(1023, None)));
-}
-
-fn numbered_reports(site: &mut Site) {
-    does_not_answer(site, &authenticator(&reports(64, Some(1))));
+/// Keys by their own word, which answer nothing: they disturb nobody, and alone they are named.
+fn silent_keys(site: &mut Site) {
+    let descriptors = [
+        Vec::new(),
+        reports(8, None),
+        reports(1023, None),
+        reports(64, Some(1)),
+    ];
+    let descriptors = descriptors.map(|reports| authenticator(&reports));
+    let all: Vec<&[u8]> = descriptors.iter().map(Vec::as_slice).collect();
+    beside_blue(site, &all);
+    site.policy(AT_ONCE);
+    for descriptor in all {
+        site.keys.pull_out_all();
+        site.keys.plug_in_odd(descriptor).expect("a node");
+        site.console.types("sudo -k true");
+        let said = site.is_asked_for_the_password();
+        assert!(said.contains("\"Odd Device\" (/dev/hidraw"), "{said}");
+        assert!(said.contains("does not answer."), "{said}");
+    }
+    nothing_crashed(site);
 }
 
 fn truncated(site: &mut Site) {
@@ -154,34 +151,15 @@ fn truncated(site: &mut Site) {
     nothing_crashed(site);
 }
 
-/// No key to us: beside blue nobody hears of it, and alone it counts as none.
-fn is_left_alone(site: &mut Site, descriptor: &[u8]) {
-    let said = beside_and_alone(site, descriptor);
-    assert!(said.contains("No security key was plugged in."), "{said}");
-    assert!(!said.contains("Odd Device"), "{said}");
-}
-
-/// A key by its own word: beside blue it disturbs nobody, and alone it is named.
-fn does_not_answer(site: &mut Site, descriptor: &[u8]) {
-    let said = beside_and_alone(site, descriptor);
-    assert!(said.contains("\"Odd Device\" (/dev/hidraw"), "{said}");
-    assert!(said.contains("does not answer."), "{said}");
-}
-
-/// blue lets in beside it; returns what is said where it is alone.
-fn beside_and_alone(site: &mut Site, descriptor: &[u8]) -> String {
-    site.policy(SOON);
-    // Found first, so that it comes before blue.
+/// blue lets in beside these, which are found before it; returns what is said.
+fn beside_blue(site: &mut Site, descriptors: &[&[u8]]) -> String {
     site.keys.pull_out(BLUE);
-    let odd = site.keys.plug_in_odd(descriptor).expect("a node");
-    let blue = site.keys.plug_in(BLUE, None);
-    assert!(odd < blue, "{odd} {blue}");
+    for descriptor in descriptors {
+        site.keys.plug_in_odd(descriptor).expect("a node");
+    }
+    site.keys.plug_in(BLUE, None);
     let said = site.key_alone();
-    assert!(!said.contains("Odd Device"), "{said}");
     assert_eq!(site.messages_to_blue(), 2);
-    site.keys.pull_out(BLUE);
-    let said = site.password_at_last();
-    nothing_crashed(site);
     said
 }
 

@@ -128,7 +128,7 @@ impl Site {
     }
 
     /// The last lines of the guest's log.
-    pub(crate) fn log(&mut self) -> String {
+    pub(crate) fn last_words(&mut self) -> String {
         self.root.run("journalctl --no-pager --lines 25").said
     }
 

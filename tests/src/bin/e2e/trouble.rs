@@ -51,7 +51,7 @@ const OUT_OF_ORDER: &str = "Security keys cannot be used now";
 
 fn typo(site: &mut Site) {
     site.log();
-    site.policy("timeout = 3\nuser_verfication = \"discouraged\"\n");
+    site.policy("timeout = 1\nuser_verfication = \"discouraged\"\n");
     let said = site.password_at_last();
     assert!(said.contains(OUT_OF_ORDER), "{said}");
     assert_eq!(site.messages_to_blue(), 0);
@@ -73,9 +73,7 @@ fn module_gone(site: &mut Site) {
         site.password_alone();
         let log = site.log();
         assert!(log.contains("unable to dlopen(pam_passkey.so)"), "{log}");
-        site.logs_in_with_the_password();
     });
-    site.keys.plug_in(BLUE, None);
     site.key_alone();
 }
 
@@ -121,13 +119,13 @@ fn clock(site: &mut Site) {
                 "{said}"
             );
             assert!(site.keys.is_dark(BLUE));
+            site.policy(TOUCH);
             site.keys.finger(BLUE, TOUCHES);
             site.keys.journal(BLUE);
             site.key_alone();
             assert_eq!(site.messages_to_blue(), 2);
         },
     );
-    site.key_alone();
 }
 
 fn read_only(site: &mut Site) {
@@ -171,7 +169,11 @@ fn no_journal(site: &mut Site) {
             "systemctl stop systemd-journald-audit.socket {JOURNAL}; ! pidof systemd-journald"
         ),
         &format!("systemctl start {JOURNAL}"),
-        key_and_password,
+        |site| {
+            site.key_alone();
+            site.keys.finger(BLUE, Finger::Refuses);
+            site.password_at_last();
+        },
     );
 }
 
@@ -179,17 +181,12 @@ fn hanging_journal(site: &mut Site) {
     site.in_trouble(
         "kill -STOP $(pidof systemd-journald)",
         "kill -CONT $(pidof systemd-journald)",
-        key_and_password,
+        |site| {
+            site.key_alone();
+            site.policy(SOON);
+            site.logs_in_with_the_password();
+        },
     );
-}
-
-/// The key lets in; and where it does not, the password, also at the getty.
-fn key_and_password(site: &mut Site) {
-    site.policy(SOON);
-    site.key_alone();
-    site.keys.finger(BLUE, Finger::Refuses);
-    site.password_at_last();
-    site.logs_in_with_the_password();
 }
 
 const SPARE: &str = "Spare Key";
@@ -219,5 +216,4 @@ fn disk_full(site: &mut Site) {
             site.key_alone();
         },
     );
-    site.key_alone();
 }
