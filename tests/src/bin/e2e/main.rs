@@ -110,14 +110,13 @@ fn walk_through(folder: &Path, only: Option<&str>) -> (usize, usize) {
         let took = began.elapsed().as_secs_f32();
         let word = if outcome.is_ok() { "ok    " } else { "FAILED" };
         println!("{name:9} {word} {took:5.1} s  {sentence}");
-        match outcome {
-            Ok(()) => passed += 1,
-            Err(_) => {
-                failed += 1;
-                // Whoever finds out why was not there.
-                let log = panic::catch_unwind(AssertUnwindSafe(|| site.last_words()));
-                println!("{}", log.unwrap_or_default());
-            }
+        if outcome.is_ok() {
+            passed += 1;
+        } else {
+            failed += 1;
+            // Whoever finds out why was not there.
+            let log = panic::catch_unwind(AssertUnwindSafe(|| site.last_words()));
+            println!("{}", log.unwrap_or_default());
         }
     }
     (passed, failed)
