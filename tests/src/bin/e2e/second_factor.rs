@@ -160,7 +160,8 @@ fn typo(site: &mut Site) {
     site.second.forget();
     site.in_trouble(
         &format!("systemctl stop {getty}; systemd-run --quiet --unit=single-user sulogin /dev/ttyS1"),
-        &format!("systemctl stop single-user; systemctl start {getty}"),
+        // A shell at work is deaf to SIGTERM.
+        &format!("systemctl kill --signal=KILL single-user; systemctl start {getty}"),
         |site| {
             site.second.sees("(or press Control-D to continue):");
             // It throws away what was typed before it turned the echo off.
