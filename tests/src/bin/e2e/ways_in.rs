@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use tests::guest::Finger;
+use tests::guest::{Console, Finger};
 
 use crate::Step;
 use crate::site::{BLUE, SOON, Site, TOUCH, TOUCHES};
@@ -95,10 +95,15 @@ fn getty_password(site: &mut Site) {
 const SSH: &str = "ssh -o StrictHostKeyChecking=no -o PreferredAuthentications=keyboard-interactive \
                    localhost id; echo =$?=";
 
-fn ssh(site: &mut Site) {
+/// Has sshd ask PAM, which Debian's does only for passwords.
+fn keyboard_interactive(site: &mut Site) {
     let sshd = "printf 'KbdInteractiveAuthentication yes\nPasswordAuthentication no\n' \
                 >/etc/ssh/sshd_config.d/bench.conf; systemctl restart ssh";
     site.root.run(sshd).ok();
+}
+
+fn ssh(site: &mut Site) {
+    keyboard_interactive(site);
     site.policy(&format!("{TOUCH}[service.sshd]\nenabled = true\n"));
     site.console.types(SSH);
     let said = site.console.sees("assword:");
@@ -122,25 +127,50 @@ fn ssh_allowed(site: &mut Site) {
     assert_eq!(site.messages_to_blue(), 2);
 }
 
+/// alice asks polkit for root; returns where she sees its agent. From polkit 127 on the agent
+/// inside pkexec is nobody's: it runs as root, and polkit does not know its answers. So there
+/// pkttyagent is the agent, at the second console.
+fn polkit_agent(site: &mut Site, finger: Finger) -> &mut Console {
+    if site.release != "sid" {
+        site.keys.finger(BLUE, finger);
+        site.console.types("pkexec id; echo =$?=");
+        return &mut site.console;
+    }
+    let shell = site
+        .root
+        .run("pgrep --terminal ttyS0 --uid alice bash")
+        .ok();
+    site.at_the_second_console("alice");
+    site.keys.finger(BLUE, finger);
+    site.keys.journal(BLUE);
+    let agent = format!("pkttyagent --process {}", shell.trim());
+    site.second.types(&agent);
+    site.second.sees(&agent);
+    site.console
+        .types("pkexec --disable-internal-agent id; echo =$?=");
+    &mut site.second
+}
+
 fn pkexec(site: &mut Site) {
-    site.console.types("pkexec id; echo =$?=");
-    site.console.sees("AUTHENTICATING FOR");
-    site.console.sees("Touch \"blue key\"");
+    let agent = polkit_agent(site, TOUCHES);
+    agent.sees("AUTHENTICATING FOR");
+    agent.sees("Touch \"blue key\"");
+    agent.sees("AUTHENTICATION COMPLETE");
     site.console.sees("uid=0(root)");
     site.console.sees("=0=");
     assert_eq!(site.messages_to_blue(), 2);
 }
 
 fn pkexec_refused(site: &mut Site) {
-    site.keys.finger(BLUE, Finger::Refuses);
-    site.console.types("pkexec id; echo =$?=");
-    site.console.sees("denied on the security key");
-    site.console.sees("Password:");
-    site.console.types("wrong");
+    let agent = polkit_agent(site, Finger::Refuses);
+    agent.sees("denied on the security key");
+    agent.sees("Password:");
+    agent.types("wrong");
     site.console.sees("=127=");
 }
 
 fn pkexec_over_ssh(site: &mut Site) {
+    keyboard_interactive(site);
     site.console
         .types(&SSH.replace("localhost id;", "-t localhost pkexec id;"));
     site.console.sees("assword:");
