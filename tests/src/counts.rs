@@ -5,15 +5,22 @@
 
 #![forbid(unsafe_code)]
 
+mod place;
+
+use std::ops::Deref;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use crate::login::Pam;
 use crate::machine::{Machine, Mouse, PluggedIn, Run};
 use crate::virtual_key::{Attestation, Presence, VirtualKey};
 
+pub use place::{Desk, Place, Watched};
+
 /// The service that is asked. It is one that the module's policy covers unasked.
-const SERVICE: &str = "sudo";
+pub const SERVICE: &str = "sudo";
 const CREDENTIALS: &str = "/etc/pam-passkey/users/alice.toml";
 const PIN: &str = "1234";
 /// How long an enrolment is watched for prompts; the machine ends it soon after.
@@ -23,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(50);
 const U2F_MAPPINGS: &str = "/etc/u2f_mappings";
 /// The line for /etc/pam.d. `max_devices` only because its line buffer grows with it, by 256 bytes
 /// a device: twenty-four ids of 241 bytes do not go into the 6144 bytes it has at first.
-const PAM_U2F: &str = "auth required pam_u2f.so authfile=/etc/u2f_mappings \
+pub const PAM_U2F: &str = "auth required pam_u2f.so authfile=/etc/u2f_mappings \
      origin=pam://bench appid=pam://bench max_devices=64\n";
 
 /// Whose module, and which credentials.
@@ -78,7 +85,7 @@ const fn scene(credentials: usize, keys: usize, others: Others) -> Scene {
 }
 
 /// What one login came to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     /// CTAPHID messages that the keys were sent, all keys together, without the CANCELs.
     pub transactions: usize,
@@ -90,10 +97,9 @@ pub struct Count {
     pub mouse_opens: usize,
 }
 
-/// A machine on which alice has many keys, all of them in her drawer.
-pub struct Drawer {
-    machine: Machine,
-    mouse: Mouse,
+/// A place where alice has many keys, all of them in her drawer.
+pub struct Drawer<P = Desk> {
+    place: P,
     module: Module,
     keys: Vec<VirtualKey>,
     /// What the credential file says before the first credential.
@@ -102,28 +108,23 @@ pub struct Drawer {
     records: Vec<String>,
 }
 
-impl Drawer {
-    /// Enrols so many keys, one after the other, with the program that belongs to the module.
+impl<P: Place> Drawer<P> {
+    /// Enrols these keys, one after the other, with the program that belongs to the module.
     #[must_use]
-    pub fn with(module: Module, keys: usize) -> Self {
-        let machine = Machine::lived_on();
-        if module == Module::PamU2f {
-            machine.service(SERVICE, PAM_U2F);
-        }
+    pub fn of(place: P, module: Module, keys: &[VirtualKey]) -> Self {
         let mut drawer = Self {
-            mouse: machine.plug_in_mouse(),
-            machine,
+            place,
             module,
-            keys: Vec::new(),
+            keys: keys.to_vec(),
             head: "alice".to_owned(),
             records: Vec::new(),
         };
-        for number in 1..=keys {
-            drawer.enroll(number);
+        for (number, key) in keys.iter().enumerate() {
+            let _plugged_in = drawer.place.plug_in(key.clone());
+            drawer.enroll(number + 1);
         }
         if module != Module::PamU2f {
-            let file = drawer.machine.read(CREDENTIALS);
-            let file = file.expect("passkey enroll wrote a file");
+            let file = drawer.place.read(CREDENTIALS);
             let mut parts = file.split("[[credential]]");
             parts
                 .next()
@@ -131,12 +132,16 @@ impl Drawer {
                 .clone_into(&mut drawer.head);
             drawer.records = parts.map(|part| format!("[[credential]]{part}")).collect();
         }
-        assert_eq!(drawer.records.len(), keys, "a credential for each key");
+        assert_eq!(
+            drawer.records.len(),
+            keys.len(),
+            "a credential for each key"
+        );
         drawer
     }
 
+    /// Enrols the key that is plugged in.
     fn enroll(&mut self, number: usize) {
-        let key = self.machine.plug_in(new_key());
         match self.module {
             Module::PamU2f => {
                 let enrol = [
@@ -148,38 +153,61 @@ impl Drawer {
                     "-i",
                     "pam://bench",
                 ];
-                let made = self.machine.run(enrol).output().expect_success();
-                self.records.push(record_of_pamu2fcfg(&made.stdout));
+                let made = self.place.run(&enrol);
+                self.records.push(record_of_pamu2fcfg(&made));
             }
             Module::PamPasskey | Module::PamPasskeyDiscoverable => {
                 let name = format!("key {number}");
-                let enroll = ["enroll", "--touch-only", "--user", "alice", "--name", &name];
-                let discoverable = self.module == Module::PamPasskeyDiscoverable;
-                let more = discoverable.then_some("--discoverable");
-                let passkey = self.machine.passkey(enroll.into_iter().chain(more));
-                passkey.output().expect_success();
+                let mut enroll = vec!["passkey", "enroll", "--touch-only", "--user", "alice"];
+                enroll.extend(["--name", &name]);
+                if self.module == Module::PamPasskeyDiscoverable {
+                    enroll.push("--discoverable");
+                }
+                self.place.run(&enroll);
             }
         }
-        self.keys.push(key.unplug());
     }
 
     /// Sets the scene: writes the file and plugs the keys in, the touched one last.
     #[must_use = "keys that nobody holds are pulled out at once"]
-    pub fn set(&self, scene: Scene) -> Vec<PluggedIn> {
+    pub fn set(&self, scene: Scene) -> Vec<P::Key> {
+        self.write(scene);
+        let keys = self.plug_in(scene);
+        self.script(&keys);
+        keys
+    }
+
+    /// Writes the file of credentials.
+    pub fn write(&self, scene: Scene) {
         let first = self.records.len() - scene.credentials;
         let credentials = self.head.clone() + &self.records[first..].concat();
         let file = match self.module {
             Module::PamU2f => U2F_MAPPINGS,
             Module::PamPasskey | Module::PamPasskeyDiscoverable => CREDENTIALS,
         };
-        self.machine.write(file, &credentials, 0o644);
+        self.place.write(file, &credentials);
+    }
 
+    /// Plugs the keys in, the touched one last.
+    #[must_use = "keys that nobody holds are pulled out at once"]
+    pub fn plug_in(&self, scene: Scene) -> Vec<P::Key> {
         let touched = self.keys.len() - 1;
         let mut keys = match scene.others {
             Others::Enrolled => self.keys[touched + 1 - scene.keys..touched].to_vec(),
             Others::Strangers => (1..scene.keys).map(|_| new_key()).collect(),
         };
-        for other in &keys {
+        keys.push(self.keys[touched].clone());
+        keys.into_iter()
+            .map(|key| self.place.plug_in(key))
+            .collect()
+    }
+
+    /// What the person does with each of these keys.
+    pub fn script(&self, keys: &[P::Key]) {
+        let Some((touched, others)) = keys.split_last() else {
+            return;
+        };
+        for other in others {
             other.presence(match self.module {
                 // It asks one key after the other, and each would wait its 30 s.
                 Module::PamU2f => Presence::Deny,
@@ -187,26 +215,35 @@ impl Drawer {
             });
         }
         // Beside others, the touch comes late enough for all of them to have been asked.
-        self.keys[touched].presence(match scene.keys {
-            1 => Presence::Accept,
+        touched.presence(match others {
+            [] => Presence::Accept,
             _ => Presence::after_ms(700),
         });
-        keys.push(self.keys[touched].clone());
-        keys.into_iter()
-            .map(|key| self.machine.plug_in(key))
-            .collect()
+    }
+}
+
+impl Drawer {
+    /// A machine of the bench's with so many keys, all of them enrolled.
+    #[must_use]
+    pub fn with(module: Module, keys: usize) -> Self {
+        let desk = Desk::new();
+        if module == Module::PamU2f {
+            desk.machine.service(SERVICE, PAM_U2F);
+        }
+        let keys: Vec<VirtualKey> = (0..keys).map(|_| new_key()).collect();
+        Self::of(desk, module, &keys)
     }
 
     /// One login in this scene; fails the test if alice is not let in.
     pub fn login(&self, scene: Scene) -> Count {
         let keys = self.set(scene);
-        let count = count(&self.machine, &self.mouse, &keys, &[]);
+        let count = count(self.machine(), &self.place.mouse, &keys, &[]);
         count.unwrap_or_else(|said| panic!("{:?} in {scene:?}: {said}", self.module))
     }
 
     /// The machine, with the module as the service `sudo`.
     pub fn machine(&self) -> &Machine {
-        &self.machine
+        &self.place.machine
     }
 }
 
@@ -268,30 +305,41 @@ fn count(
     keys: &[PluggedIn],
     answers: &[&str],
 ) -> Result<Count, String> {
-    let before: Vec<usize> = keys.iter().map(PluggedIn::opens).collect();
-    let mouse_before = mouse.opens();
-    for key in keys {
-        key.forget_transactions();
-    }
-    let login = machine
-        .login(SERVICE, "alice")
-        .answers(answers.iter().copied())
-        .run();
+    let (count, login) = counted(mouse, keys, || {
+        let login = machine.login(SERVICE, "alice");
+        login.answers(answers.iter().copied()).run()
+    });
     if login.code() != Pam::Success {
         let (said, logged) = (login.said(), login.logged());
         return Err(format!("{:?}\n{said}{logged}", login.code()));
     }
+    Ok(count)
+}
+
+/// What these keys were asked, and how often nodes were opened, while this was done.
+pub fn counted<K, T>(mouse: &impl Watched, keys: &[K], deed: impl FnOnce() -> T) -> (Count, T)
+where
+    K: Deref<Target = VirtualKey> + Watched,
+{
+    let before: Vec<usize> = keys.iter().map(Watched::opens).collect();
+    let mouse_before = mouse.opens();
+    for key in keys {
+        key.forget_transactions();
+    }
+    let done = deed();
     let opens = || keys.iter().zip(&before).map(|(key, old)| key.opens() - old);
-    Ok(Count {
+    let count = Count {
         transactions: keys.iter().map(|key| key.transactions().len()).sum(),
         opens: opens().sum(),
         most_opens: opens().max().unwrap_or_default(),
         mouse_opens: mouse.opens() - mouse_before,
-    })
+    };
+    (count, done)
 }
 
 /// Both modules get keys of one kind; pamu2fcfg refuses those without a certificate.
-fn new_key() -> VirtualKey {
+#[must_use]
+pub fn new_key() -> VirtualKey {
     VirtualKey::named("Bench Key").attested_by(&Attestation::of_the_bench())
 }
 
