@@ -37,7 +37,7 @@ const EIO: u16 = 5;
 const BUS_USB: u16 = 3;
 
 /// How long the kernel has to make the node of a key, and of what may never get one.
-const FOR_A_KEY: Duration = Duration::from_secs(30);
+const FOR_A_KEY: Duration = Duration::from_secs(60);
 const FOR_ANYTHING: Duration = Duration::from_secs(2);
 
 /// Tells the devices of one process apart.
