@@ -1,7 +1,8 @@
 //! A HID device that a real kernel presents, through `/dev/uhid`.
 //!
 //! The kernel makes the hidraw node and all of sysfs, and calls the device a USB one. It keeps 32
-//! events for us and drops the rest without a word, so one thread does nothing but carry them.
+//! events for us and drops the rest, so one thread does nothing but carry them, and comes before
+//! whoever writes them: a request with eight long credential ids is more than 32 at once.
 //! The events are those of `linux/uhid.h`: a number, then a packed struct.
 
 #![forbid(unsafe_code)]
@@ -10,6 +11,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -17,8 +19,9 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, Shutdown, recv, send, shutdown};
+use nix::unistd::gettid;
 
-use crate::sysfs::{FIDO_REPORTS, HidDevice};
+use crate::sysfs::{FIDO_REPORTS, HidDevice, MOUSE_REPORTS};
 use crate::virtual_key::{self, VirtualKey};
 
 const DESTROY: u32 = 1;
@@ -64,6 +67,12 @@ impl UhidDevice {
         Self::plug_in(key.name(), FIDO_REPORTS, key.power_on(), FOR_A_KEY)
     }
 
+    /// Plugs in a mouse that nobody moves.
+    #[must_use = "a mouse that nobody holds is pulled out at once"]
+    pub fn mouse() -> Self {
+        Self::odd("Bench Mouse", MOUSE_REPORTS)
+    }
+
     /// Plugs in a device with this report descriptor that answers nothing.
     #[must_use = "a device that nobody holds is pulled out at once"]
     pub fn odd(name: &str, report_descriptor: &[u8]) -> Self {
@@ -99,7 +108,10 @@ impl UhidDevice {
         let (uhid, cable) = (Arc::new(uhid), Arc::new(cable));
         let pump = thread::spawn({
             let (uhid, cable) = (Arc::clone(&uhid), Arc::clone(&cable));
-            move || pump(&uhid, &cable)
+            move || {
+                come_first();
+                pump(&uhid, &cable);
+            }
         });
         Self {
             node: node_of(&serial, patience),
@@ -158,6 +170,15 @@ fn create2(hid: &HidDevice<'_>, serial: &str) -> Vec<u8> {
 fn input2(report: &[u8]) -> Vec<u8> {
     let length = u16::try_from(report.len()).expect("a report of some bytes");
     [&INPUT2.to_ne_bytes()[..], &length.to_ne_bytes(), report].concat()
+}
+
+/// Has this thread run as soon as it has anything to do, as real hardware does. Only root may; for
+/// anybody else the kernel may drop what is sent to the key.
+fn come_first() {
+    let _ = Command::new("chrt")
+        .args(["--fifo", "--pid", "1", &gettid().to_string()])
+        .stderr(Stdio::null())
+        .status();
 }
 
 /// Carries reports both ways, until the key is gone.
