@@ -8,6 +8,7 @@ use std::ops::Deref;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 pub use crate::footprint::Footprint;
@@ -311,6 +312,8 @@ pub fn assert_no_trace(login: &LoggedIn) {
 pub struct Report {
     /// Each `pam_authenticate`, in order.
     pub calls: Vec<Call>,
+    /// When `pam_start` was called, the last time, by [`monotonic_us`]. It loads the modules.
+    pub started_us: u64,
     /// `pam_setcred`, if it was called.
     pub setcred: Option<Call>,
     /// What the module said, in order.
@@ -334,8 +337,26 @@ pub struct Report {
 pub struct Call {
     /// What it returned.
     pub code: Pam,
+    /// When it was called and when it returned, by [`monotonic_us`].
+    pub at_us: [u64; 2],
+}
+
+impl Call {
     /// How long it took.
-    pub elapsed_ms: u64,
+    pub fn elapsed(&self) -> Duration {
+        let [called, returned] = self.at_us;
+        Duration::from_micros(returned - called)
+    }
+}
+
+/// The clock that all programs of a machine share, in microseconds: `CLOCK_MONOTONIC`.
+///
+/// # Panics
+///
+/// Never on Linux, which has such a clock.
+pub fn monotonic_us() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("a clock");
+    u64::try_from(Duration::from(now).as_micros()).expect("a machine that was booted this aeon")
 }
 
 /// One message of the conversation.

@@ -41,7 +41,7 @@ pub use channel::{Channel, descriptors, member};
 pub use fingerprint::{Fingerprint, Sample};
 pub use get_info::GetInfo;
 pub use journal::{Reply, Transaction};
-pub use presence::Presence;
+pub use presence::{Moments, Presence};
 pub use profile::Profile;
 pub use request::Command;
 pub use wire::Report;
@@ -291,6 +291,12 @@ impl VirtualKey {
     /// Begins a new page: what was said before no longer counts.
     pub fn forget_transactions(&self) {
         self.journal.forget();
+        self.script.forget_moments();
+    }
+
+    /// When it first waited for its person, and was last touched, on this page.
+    pub fn moments(&self) -> Moments {
+        self.script.moments()
     }
 
     /// Gives the key power and hands out its cable: a `SOCK_SEQPACKET` socket, one 64-byte report a

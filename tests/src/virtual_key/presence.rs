@@ -41,6 +41,16 @@ struct State {
     presence: Presence,
     waiting_since: Option<Instant>,
     has_blinked: bool,
+    moments: Moments,
+}
+
+/// When the key began to wait for its person, and when it was touched.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Moments {
+    /// The first time it waited.
+    pub waited: Option<Instant>,
+    /// The last time it was touched, as its firmware noticed.
+    pub touched: Option<Instant>,
 }
 
 impl Script {
@@ -49,6 +59,7 @@ impl Script {
             presence,
             waiting_since: None,
             has_blinked: false,
+            moments: Moments::default(),
         };
         Self(Arc::new((Mutex::new(state), Condvar::new())))
     }
@@ -65,6 +76,14 @@ impl Script {
             .wait_timeout_while(state, patience, |state| state.waiting_since.is_none())
             .unwrap_or_else(PoisonError::into_inner);
         state.waiting_since.is_some()
+    }
+
+    pub(super) fn moments(&self) -> Moments {
+        self.with(|state| state.moments)
+    }
+
+    pub(super) fn forget_moments(&self) {
+        self.with(|state| state.moments = Moments::default());
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -103,8 +122,10 @@ impl Script {
 
     pub(super) fn start_waiting(&self) {
         self.with(|state| {
-            state.waiting_since = Some(Instant::now());
+            let now = Instant::now();
+            state.waiting_since = Some(now);
             state.has_blinked = false;
+            state.moments.waited.get_or_insert(now);
         });
     }
 
@@ -151,7 +172,12 @@ impl UserPresence for Finger {
             let answer = self.script.answer();
             if !matches!(answer, Err(UserPresenceError::Timeout)) || Instant::now() >= until {
                 // The firmware sends a keepalive before it waits again.
-                self.script.with(|state| state.has_blinked = true);
+                self.script.with(|state| {
+                    state.has_blinked = true;
+                    if answer.is_ok() {
+                        state.moments.touched = Some(Instant::now());
+                    }
+                });
                 return Ok((answer, RecvStatus::Timeout));
             }
             self.wire.wait_readable(GLANCE);

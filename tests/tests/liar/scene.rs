@@ -255,7 +255,7 @@ impl Scene {
     #[track_caller]
     pub(crate) fn alone(&self, fault: &str, lie: Lie, expected: Expected) {
         let login = self.login_with(lie);
-        let took = Duration::from_millis(login.report.calls[0].elapsed_ms);
+        let took = login.report.calls[0].elapsed();
         let (code, sentence) = match expected {
             Expected::Tolerated => (Pam::Success, ""),
             Expected::Refused => (refusal(login.code()), " "),

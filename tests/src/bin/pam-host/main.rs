@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask, raise};
-use tests::login::{Call, Pam, Report};
+use tests::login::{Call, Pam, Report, monotonic_us};
 
 use arguments::{Arguments, StopAfter};
 use footprint::Trace;
@@ -79,6 +79,7 @@ fn host(arguments: &Arguments) -> Result<Report, String> {
     let _ = panic::catch_unwind(|| panic::panic_any(ONE_OF_OURS));
     Ok(Report {
         calls: seen.calls,
+        started_us: seen.started_us,
         setcred: seen.setcred,
         messages: notes.messages(),
         pending: seen.pending,
@@ -93,6 +94,7 @@ fn host(arguments: &Arguments) -> Result<Report, String> {
 #[derive(Default)]
 struct Seen {
     calls: Vec<Call>,
+    started_us: u64,
     setcred: Option<Call>,
     pending: Vec<String>,
     heap: Vec<u64>,
@@ -110,6 +112,7 @@ impl Seen {
 
 /// One transaction, from `pam_start` to `pam_end`.
 fn login(arguments: &Arguments, notes: Notes, seen: &mut Seen) -> Result<Notes, String> {
+    seen.started_us = monotonic_us();
     let mut transaction = Transaction::start(
         &arguments.service,
         &arguments.user,
@@ -179,11 +182,11 @@ fn count_panics() -> Arc<AtomicUsize> {
 }
 
 fn timed(call: impl FnOnce() -> c_int) -> Call {
-    let began = Instant::now();
+    let called = monotonic_us();
     let code = Pam::from(call());
     Call {
         code,
-        elapsed_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        at_us: [called, monotonic_us()],
     }
 }
 
