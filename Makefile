@@ -23,6 +23,9 @@ SCRIPTLETS := packaging/rpm/preun packaging/rpm/post-passkey
 # would open a port on whichever machine runs the tests: `.ci/debians` has one without that.
 BENCH_PACKAGES := binutils groff-base git jq openssl openssh-client util-linux bsdutils passwd login sudo fido2-tools libpam-u2f pamu2fcfg
 
+# What `.ci/guests` builds a guest with, and what boots it.
+GUEST_PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs util-linux
+
 # How long each fuzz target runs.
 FUZZ_SECONDS ?= 60
 
@@ -38,7 +41,7 @@ help:
 	@echo "make hostile the long ones: keys that lie in every member, packet and moment"
 	@echo "make e2e     Debian booted, the packages installed, a person at the console"
 	@echo "make check   formatting, lints, licences, documentation"
-	@echo "make bench   what a login costs, beside pam_u2f; writes BENCHMARKS.md"
+	@echo "make bench   what a login costs, beside pam_u2f; writes BENCHMARKS.md and docs/bench.svg"
 	@echo "make fuzz    every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make build   pam_passkey.so and passkey, in target/release"
 	@echo "make deb     libpam-passkey and passkey for Debian, in target/package"
@@ -74,14 +77,17 @@ hostile: build
 # Debian 12, Debian 13 and sid, booted, with the packages installed. Built by `.ci/guests` where
 # they are not in the cache yet; what their consoles showed is in target/e2e.
 e2e: deb
-	@.ci/prerequisites qemu-system-x86 mmdebstrap e2fsprogs util-linux
+	@.ci/prerequisites $(GUEST_PACKAGES)
 	@.ci/guests $(CACHE) target/guests bookworm trixie sid
 	cargo build --locked --profile in-guest -p tests --bin hands
 	@cargo run --locked --quiet -p tests --bin e2e
 
-# Needs more than the rest, and only here: valgrind, and what it reads libc's symbols from.
+# Needs more than the rest, and only here: valgrind, and what it reads libc's symbols from. Without
+# a guest its section of BENCHMARKS.md stays as it is.
 bench: build
-	@.ci/prerequisites $(BENCH_PACKAGES) valgrind libc6-dbg
+	@.ci/prerequisites $(BENCH_PACKAGES) valgrind libc6-dbg $(GUEST_PACKAGES)
+	@.ci/guests $(CACHE) target/guests trixie
+	cargo build --locked --profile in-guest -p tests --bin hands --bin pam-host --bin yardstick
 	cargo build --locked -p tests
 	@cargo run --locked --quiet -p tests --bin bench
 

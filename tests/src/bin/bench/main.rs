@@ -1,19 +1,23 @@
 //! `make bench`: what a login costs, beside Debian's `pam_u2f` in the same run. Writes BENCHMARKS.md.
 //!
 //! The file is this program's alone: its words stand here, so that none of them outlives the way
-//! its number was obtained. No times: they would be the machine's, not the module's.
+//! its number was obtained. Times are only compared, and only in a guest: elsewhere they would be
+//! the machine's, not the module's.
 
 #![forbid(unsafe_code)]
 #![allow(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stderr,
     reason = "who runs it reads what it does; a number that cannot be had ends the run"
 )]
 
+mod guest;
 mod instructions;
 mod messages;
 mod package;
+mod plot;
 mod text;
 
 use std::fs;
@@ -37,11 +41,18 @@ fn main() {
     eprintln!("counting instructions and heap (valgrind)");
     let costs = [&ours, &theirs].map(instructions::measure);
 
+    eprintln!("booting Debian and measuring there");
+    let in_a_guest = guest::section().unwrap_or_else(|| {
+        eprintln!("there is no guest to boot; what was measured in one is left as it is");
+        guest::section_of(&fs::read_to_string(BENCHMARKS).unwrap_or_default())
+    });
+
     let text = [
         text::introduction(),
         messages::tables(&messages),
         package::table(&packages),
         instructions::table(&costs),
+        in_a_guest,
     ];
     fs::write(BENCHMARKS, text.join("\n")).expect("BENCHMARKS.md is written");
     eprintln!("written: BENCHMARKS.md");

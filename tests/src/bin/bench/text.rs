@@ -29,8 +29,8 @@ What one login costs, with `pam_passkey.so` and with `pam_u2f.so` as Debian ship
 which writes this file; do not edit it.
 Measured on {system} ({architecture}) with rustc {rustc}{versions}.
 
-Everything is counted; nothing is timed.
-Both modules run unchanged in the real libpam, in the bench's private machines, against virtual keys of one kind: the firmware opensk behind a hidraw node (ARCHITECTURE.md, \"Tests\").
+Everything is counted; nothing is timed, but in the last section, where times are compared.
+Both modules run unchanged in the real libpam, up to there in the bench's private machines, against virtual keys of one kind: the firmware opensk behind a hidraw node (ARCHITECTURE.md, \"Tests\").
 A login counts only if it ended in `PAM_SUCCESS`.
 ",
         architecture = std::env::consts::ARCH,
