@@ -131,7 +131,8 @@ impl Key {
                     Reply::Failed(format!("it does not; it heard {:?}", self.key.commands()))
                 }
             }
-            Deed::IsDark => Reply::Is(self.key.is_dark()),
+            // Each look takes two seconds of a key that is not.
+            Deed::IsDark => Reply::Is((0..8).any(|_| self.key.is_dark())),
             Deed::Journal => {
                 let messages = self.key.messages();
                 self.key.forget_transactions();

@@ -52,7 +52,7 @@ pub enum Deed {
     Finger(Finger),
     /// Waits until it blinks.
     WaitUntilItBlinks,
-    /// Tells whether it works on nothing, within two seconds.
+    /// Tells whether it works on nothing, or soon will not.
     IsDark,
     /// Tells what it was asked so far, and begins a new page.
     Journal,
@@ -163,7 +163,7 @@ impl Hands {
         self.key(key, Deed::WaitUntilItBlinks);
     }
 
-    /// Whether the key works on nothing, within two seconds.
+    /// Whether the key works on nothing, or soon will not.
     pub fn is_dark(&mut self, key: &str) -> bool {
         matches!(self.key(key, Deed::IsDark), Reply::Is(true))
     }
