@@ -89,6 +89,16 @@ const FILES: &[(&str, Lets, Named)] = &[
         Named::Yes,
     ),
     (
+        "auth [success=1 default=ignore] OURS\nauth requisite pam_deny.so\nauth required pam_permit.so",
+        Lets::Nobody,
+        Named::Yes,
+    ),
+    (
+        "auth sufficient OURS\n-auth optional pam_gnome_keyring.so\nauth required pam_deny.so",
+        Lets::Nobody,
+        Named::Yes,
+    ),
+    (
         "auth sufficient OURS\nauth required pam_permit.so",
         Lets::Everybody,
         Named::No,
