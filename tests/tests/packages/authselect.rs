@@ -113,7 +113,15 @@ fn its_features_let_in_whom_they_are_to() {
         assert_eq!(code("cups", &[ALICE_PASSWORD]), Pam::Success, "{feature}");
         let gone = lines.replace(MODULE, "/nowhere/pam_passkey.so");
         machine.service("sudo", &gone);
-        assert_eq!(code("sudo", &[ALICE_PASSWORD]), Pam::Success, "{feature}");
+        let without = code("sudo", &[ALICE_PASSWORD]) == Pam::Success;
+        assert_eq!(without, feature == "with-passkey", "{feature}");
+        // A finger that lets in is no key.
+        let fingers = made(&template, &[feature, "with-fingerprint"])
+            .replace("pam_fprintd.so", "pam_permit.so")
+            .replace("pam_passkey.so", MODULE);
+        machine.service("sudo", &fingers);
+        let finger = code("sudo", &[]) == Pam::Success;
+        assert_eq!(finger, feature == "with-passkey", "{feature}");
     }
 }
 

@@ -23,7 +23,7 @@ const IN_ADDITION: &str = "\
 auth [success=1 default=ignore] pam_unix.so nullok
 auth requisite pam_deny.so
 auth required pam_permit.so
-auth [success=ok ignore=ignore module_unknown=ignore default=die] pam_passkey.so when_not_covered=ignore
+auth [success=ok ignore=ignore default=die] pam_passkey.so when_not_covered=ignore
 ";
 
 #[test]
@@ -113,14 +113,16 @@ fn in_addition_to_the_password_both_are_needed_where_somebody_sits() {
     );
 }
 
+/// Whoever starts su with little memory (`ulimit -v`) keeps libpam from loading the module; it
+/// answers as for one that is not there.
 #[test]
-fn without_the_module_the_password_is_enough_with_either_profile() {
-    for auth in [INSTEAD, IN_ADDITION] {
+fn without_the_module_the_password_is_enough_only_where_the_key_stands_in_for_it() {
+    for (auth, right) in [(INSTEAD, Pam::Success), (IN_ADDITION, Pam::ModuleUnknown)] {
         let machine = machine(auth);
         let auth = auth.replace("pam_passkey.so", "/nowhere/pam_passkey.so");
         machine.service("common-auth", &auth);
         for service in ["sudo", "cups"] {
-            assert_eq!(code(&machine, service, &[ALICE_PASSWORD]), Pam::Success);
+            assert_eq!(code(&machine, service, &[ALICE_PASSWORD]), right);
             assert_eq!(code(&machine, service, &["wrong"]), Pam::AuthErr);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use tests::{Machine, Pam};
 
@@ -196,10 +197,7 @@ fn a_line_is_named_with_its_number_and_left_overs_of_editors_are_not() {
     );
     let script = tree.path("usr/share/pam-passkey/lines-that-need-the-module");
     let root = tree.path("");
-    let output = std::process::Command::new(script)
-        .arg(&root)
-        .output()
-        .unwrap();
+    let output = Command::new(script).arg(&root).output().unwrap();
     let root = root.display();
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
@@ -216,10 +214,7 @@ fn a_machine_without_a_folder_has_one_file_of_lines() {
     fs::rename(tree.path("etc/pam.d"), tree.path("etc/gone")).unwrap();
     tree.write("etc/pam.conf", "sudo auth required pam_passkey.so\n");
     let script = tree.path("usr/share/pam-passkey/lines-that-need-the-module");
-    let output = std::process::Command::new(script)
-        .arg(tree.path(""))
-        .output()
-        .unwrap();
+    let output = Command::new(script).arg(tree.path("")).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(
         said.ends_with("/etc/pam.conf:1: sudo auth required pam_passkey.so\n"),
@@ -293,6 +288,40 @@ fn removal_stops_at_lines_that_would_refuse_everybody_until_it_is_told_to_go_on(
     assert_eq!(tree.auth(), PASSWORD_ALONE);
     let left = fs::read_to_string(tree.path("etc/pam.d/sudo")).unwrap();
     assert_eq!(left, line, "other people's lines are theirs");
+}
+
+#[test]
+fn removal_stops_where_a_line_of_the_second_factor_would_stay() {
+    let tree = Tree::with_the_package();
+    tree.pam_auth_update(&["--enable", "passkey-2fa"]);
+    // Programs of this machine's own would have no module.
+    let native = Command::new("dpkg").arg("--print-architecture").output();
+    let native = String::from_utf8(native.unwrap().stdout).unwrap();
+    let two = [
+        ("DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT", "2"),
+        ("DPKG_MAINTSCRIPT_ARCH", native.trim()),
+    ];
+    let foreign = [two[0], ("DPKG_MAINTSCRIPT_ARCH", "none")];
+    let status = |variables| tree.script("prerm", &["remove"], variables).status.code();
+    assert_eq!(status(&foreign), Some(0));
+    assert_eq!(status(&two), Some(1));
+
+    // pam-auth-update writes no file in which it does not find its place.
+    let text = tree.read("etc/pam.d/common-auth");
+    let edited = text.replace("# here are the per-package modules", "#");
+    assert_ne!(edited, text);
+    tree.write("etc/pam.d/common-auth", &edited);
+    let stopped = tree.script("prerm", &["remove"], &[]);
+    assert_eq!(stopped.status.code(), Some(1), "{stopped:#?}");
+    let said = String::from_utf8(stopped.stderr).unwrap();
+    assert!(said.contains("/etc/pam.d/common-auth:"), "{said}");
+    assert_eq!(tree.read("etc/pam.d/common-auth"), edited);
+    // A line of one's own beside the profile's is found before anything is changed.
+    tree.pam_auth_update(&["--force", "--package"]);
+    let enabled = tree.auth();
+    tree.write("etc/pam.d/sudo", "auth required pam_passkey.so\n");
+    assert_eq!(status(&[]), Some(1));
+    assert_eq!(tree.auth(), enabled);
 }
 
 #[test]
