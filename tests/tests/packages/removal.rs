@@ -286,6 +286,13 @@ fn removal_stops_at_lines_that_would_refuse_everybody_until_it_is_told_to_go_on(
     let anyway = tree.script("prerm", &["remove"], &[("PAM_PASSKEY_REMOVE_ANYWAY", "1")]);
     assert!(anyway.status.success(), "{anyway:#?}");
     assert_eq!(tree.auth(), PASSWORD_ALONE);
+    let said = String::from_utf8(anyway.stderr).unwrap();
+    for part in [
+        "/etc/pam.d/sudo:1: auth required pam_passkey.so",
+        "Keep a root shell open",
+    ] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
     let left = fs::read_to_string(tree.path("etc/pam.d/sudo")).unwrap();
     assert_eq!(left, line, "other people's lines are theirs");
 }
