@@ -137,7 +137,11 @@ pub(crate) fn check(wanted: &cli::Check, screen: &mut Screen) -> Result<Conclusi
 /// What the names of the services say.
 fn about_names(services: &[Service]) -> Vec<Finding> {
     if services.is_empty() {
-        let how = "man pam_passkey has examples of a first line in /etc/pam.d";
+        let how = if enabling::is_at_hand() {
+            "passkey check --enabling passkey"
+        } else {
+            "man pam_passkey has examples of a first line in /etc/pam.d"
+        };
         let what = "no file in /etc/pam.d names pam_passkey.so";
         return vec![Finding::new(Id::NotInUse, what, how)];
     }

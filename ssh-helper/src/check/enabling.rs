@@ -63,7 +63,7 @@ pub(super) fn as_if_enabled(wanted: &str) -> Result<Enabling, Failure> {
     if !Path::new(DESCRIPTIONS).join(profile).exists() {
         return Err(Failure::new(
             format!("there is no {DESCRIPTIONS}/{profile}"),
-            "as root: apt-get install libpam-passkey",
+            "install the package libpam-passkey, which brings it",
         ));
     }
     in_a_copy(profile).map_err(|problem| match problem {
@@ -73,6 +73,14 @@ pub(super) fn as_if_enabled(wanted: &str) -> Result<Enabling, Failure> {
         ),
         Problem::Said(failure) => failure,
     })
+}
+
+/// Whether pam-auth-update could enable a profile of ours here.
+pub(super) fn is_at_hand() -> bool {
+    Path::new(PROGRAM).exists()
+        && PROFILES
+            .iter()
+            .all(|profile| Path::new(DESCRIPTIONS).join(profile).exists())
 }
 
 enum Problem {

@@ -187,8 +187,8 @@ impl Report for Checked {
             let profile = told.profile;
             lines.push(if told.locks_out {
                 ink.bad(&format!(
-                    "Do not enable {profile} yet: mend the errors above first, and what is called \
-                     not-enrolled."
+                    "Do not enable {profile} yet: first mend what is called error or not-enrolled \
+                     above."
                 ))
             } else {
                 format!("To enable {profile}, as root: {}", told.command)

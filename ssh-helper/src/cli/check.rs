@@ -11,17 +11,17 @@ use clap::Args;
 /// nothing that they have. Changes nothing, and asks no key. Anybody may run it;
 /// root sees more.
 ///
-/// --json prints `enabling` (profile, command, `locks_out`; or null) and four lists: `files` (path, state, says), `keys` (node, product,
-/// accessible, says), `services` (service, user, `way_in`, because) and `findings`
-/// (id, severity, what, why, try).
+/// --json prints `enabling` (profile, command, `locks_out`; or null) and four lists:
+/// `files` (path, state, says), `keys` (node, product, accessible, says), `services`
+/// (service, user, `way_in`, because) and `findings` (id, severity, what, why, try).
 ///
 /// Exits with 0 where there is nothing to mend, with 3 where there is, and with 1
 /// where it could not look.
 ///
-/// Before a profile of pam-auth-update is enabled:
-/// `passkey check --enabling passkey-2fa && pam-auth-update --enable passkey-2fa`.
-/// With --enabling, 3 means that somebody would be locked out; other warnings do
-/// not count.
+/// Before a profile of pam-auth-update is enabled: `passkey check --enabling passkey`.
+/// Its last line is the command that enables the profile, and takes the other one out.
+/// With --enabling, 3 means that there is an error, or that somebody would be locked
+/// out; other warnings do not count.
 #[derive(Args, Debug)]
 #[command(after_long_help = crate::check::list_of_findings())]
 pub(crate) struct Check {

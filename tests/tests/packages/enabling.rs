@@ -108,6 +108,18 @@ fn a_profile_that_would_lock_somebody_out_is_not_to_be_enabled() {
 }
 
 #[test]
+fn where_no_login_asks_for_a_key_the_next_step_is_a_profile_if_there_is_one() {
+    let machine = machine();
+    let with = check(&machine, "").stdout;
+    assert!(
+        with.contains("Try: passkey check --enabling passkey\n"),
+        "{with}"
+    );
+    let without = machine.sh("exec passkey check").output().stdout;
+    assert!(without.contains("Try: man pam_passkey has"), "{without}");
+}
+
+#[test]
 fn the_key_instead_of_the_password_locks_nobody_out() {
     let machine = machine();
     let _blue = machine.enrolled("alice", "blue key", &[]);
@@ -155,7 +167,7 @@ fn what_keeps_a_profile_from_being_enabled_is_said() {
     let absent = check(&machine, "--enabling passkey");
     assert_eq!(absent.code(), Some(1), "{absent:#?}");
     assert!(
-        absent.stderr.contains("apt-get install libpam-passkey"),
+        absent.stderr.contains("install the package libpam-passkey"),
         "{absent:#?}"
     );
     let unknown = check(&machine, "--enabling unix");
