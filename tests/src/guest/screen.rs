@@ -17,7 +17,8 @@ impl Screen {
         Self { monitor }
     }
 
-    /// Types a line on the keyboard and presses Enter: lower-case letters, digits, `-`, space.
+    /// Types a line on the keyboard and presses Enter: lower-case letters, digits,
+    /// `-`, `.`, `/`, space.
     pub fn types(&mut self, text: &str) {
         for character in text.chars() {
             let key = match character {

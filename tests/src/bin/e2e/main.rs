@@ -58,6 +58,12 @@ fn main() -> ExitCode {
         !guests.is_empty(),
         "no guest in target/guests: .ci/guests builds them"
     );
+    if let Some(missing) = wanted
+        .iter()
+        .find(|name| !guests.iter().any(|path| name_of(path) == **name))
+    {
+        panic!("no guest {missing} in target/guests: .ci/guests says why");
+    }
     fs::create_dir_all("target/e2e").expect("target/e2e");
 
     // A panic is a step that failed: what it says is enough.
@@ -74,7 +80,8 @@ fn main() -> ExitCode {
         })
     });
     println!("What the consoles showed: target/e2e/*.txt");
-    println!("{passed} passed, {failed} failed");
+    let names: Vec<String> = guests.iter().map(|guest| name_of(guest)).collect();
+    println!("{passed} passed, {failed} failed, in {}", names.join(", "));
     if failed == 0 {
         ExitCode::SUCCESS
     } else {
