@@ -263,7 +263,7 @@ With four keys, pam_u2f makes another key blink first, which is refused, and so 
 All of it is read off one clock inside the guest, which advances by a nanosecond with each instruction and, while nothing runs, with time.
 So times compare and are nobody's milliseconds, and the load of the machine around it is not in them, but where the disk is waited for.
 pam_passkey does that once, after the touch: it writes the key's signature counter and waits for it to be on the disk before it lets anybody in.
-So its time from the touch is the one that spreads; pam_u2f keeps no counters and waits for no disk.
+That wait is in its time from the touch, and spreads it; pam_u2f keeps no counters and waits for no disk.
 The key works on the same processor, and its signature, made in software, is in the time from the touch of both.
 On USB the kernel sleeps 50 ms in each first open of a node (`usbhid_open`); keys on /dev/uhid are spared that, and so are the times here.
 
