@@ -159,24 +159,16 @@ impl Guest {
         guest
     }
 
-    /// Has this person at the prompt of a shell, whatever was left behind there; logged in with a
-    /// password, if they were not yet.
+    /// Has this person at the prompt of a shell, whatever was left behind there; logged in anew, if
+    /// need be.
     pub fn at_the_console(&mut self, name: &str) -> &mut Console {
-        if !self.console.is_back_at_the_prompt_of(name) {
-            self.console.forget();
-            self.root.run("systemctl restart serial-getty@ttyS0");
-            self.console.log_in(name);
-        }
+        bring_to_the_prompt(&mut self.console, "ttyS0", &mut self.root, name);
         &mut self.console
     }
 
     /// The same at the second console.
     pub fn at_the_second_console(&mut self, name: &str) -> &mut Console {
-        if !self.second.is_back_at_the_prompt_of(name) {
-            self.second.forget();
-            self.root.run("systemctl restart serial-getty@ttyS1");
-            self.second.log_in(name);
-        }
+        bring_to_the_prompt(&mut self.second, "ttyS1", &mut self.root, name);
         &mut self.second
     }
 
@@ -214,6 +206,14 @@ impl Drop for Guest {
     fn drop(&mut self) {
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();
+    }
+}
+
+fn bring_to_the_prompt(console: &mut Console, line: &str, root: &mut Hands, name: &str) {
+    if !console.is_back_at_the_prompt_of(name) {
+        console.forget();
+        root.run(&format!("systemctl restart serial-getty@{line}"));
+        console.log_in(name);
     }
 }
 

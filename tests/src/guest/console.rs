@@ -105,6 +105,13 @@ impl Console {
         said
     }
 
+    /// Leaves the shell, and tells the getty this name.
+    pub fn logs_out_and_names(&mut self, name: &str) -> &mut Self {
+        self.types("exit");
+        self.sees("guest login: ");
+        self.types(name)
+    }
+
     /// Waits for the getty, and logs in: with the key, where that is asked for and touched, else
     /// with the password.
     pub fn log_in(&mut self, name: &str) {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::Step;
-use crate::site::{BLUE, MODULE_AWAY, MODULE_BACK, SOON, Site};
+use crate::site::{BLUE, MODULE_AWAY, MODULE_BACK, OUT_OF_ORDER, SOON, Site};
 
 pub(crate) const STEPS: &[Step] = &[
     (
@@ -72,9 +72,7 @@ fn both(site: &mut Site) {
     site.console.sees("=0=");
     assert_eq!(site.messages_to_blue(), 2);
 
-    site.console.types("exit");
-    site.console.sees("guest login: ");
-    site.console.types("alice");
+    site.console.logs_out_and_names("alice");
     site.console.sees("Password: ");
     site.console.types("alice-password");
     site.console.sees("Touch \"blue key\"");
@@ -141,24 +139,21 @@ fn module_gone(site: &mut Site) {
 }
 
 fn typo(site: &mut Site) {
-    let out_of_order = "Security keys cannot be used now";
     site.log();
     site.policy(&ENROLLED.replace("user_verification", "user_verfication"));
     let said = sudo_refuses(site, "alice-password");
-    assert!(said.contains(out_of_order), "{said}");
+    assert!(said.contains(OUT_OF_ORDER), "{said}");
     assert_eq!(site.messages_to_blue(), 0);
     let log = site.log();
     let line = "/etc/pam-passkey/config.toml:1: unknown key \"user_verfication\"";
     assert!(log.contains(line), "{log}");
 
-    site.console.types("exit");
-    site.console.sees("guest login: ");
-    site.console.types("root");
+    site.console.logs_out_and_names("root");
     site.console.sees("Password: ");
     site.console.types("root-password");
     let said = site.console.sees_one_of(&["login: ", "root@guest"]);
     assert!(said.ends_with("login: "), "{said}");
-    assert!(said.contains(out_of_order), "{said}");
+    assert!(said.contains(OUT_OF_ORDER), "{said}");
 
     // What rescue.target starts. It asks no PAM.
     let getty = "serial-getty@ttyS1.service";
@@ -192,7 +187,7 @@ fn files_gone(site: &mut Site) {
         |site| {
             // Nobody can tell who has enrolled: that is not the same as nobody.
             let said = sudo_refuses(site, "alice-password");
-            assert!(said.contains("Security keys cannot be used now"), "{said}");
+            assert!(said.contains(OUT_OF_ORDER), "{said}");
             assert_eq!(site.messages_to_blue(), 0);
         },
     );

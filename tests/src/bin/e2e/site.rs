@@ -37,6 +37,9 @@ pub(crate) const MODULE_AWAY: &str =
 pub(crate) const MODULE_BACK: &str =
     "for so in /usr/lib/*/security/pam_passkey.so.away; do mv $so ${so%.away}; done";
 
+/// What a person is told while an administrator must mend something.
+pub(crate) const OUT_OF_ORDER: &str = "Security keys cannot be used now";
+
 /// A booted guest.
 pub(crate) struct Site {
     guest: Guest,
@@ -86,10 +89,9 @@ impl Site {
 
     /// What is seen here, in this order.
     pub(crate) fn steps(&self) -> Vec<Step> {
-        let mut steps = packages::ARRIVE.to_vec();
+        let mut steps = [packages::ARRIVE, sudo::FIRST].concat();
         if self.release == "sid" {
             // What differs there: a polkit that asks in a service of its own.
-            steps.extend(sudo::STEPS.iter().take(1));
             steps.extend(sudo::RS);
             steps.extend(ways_in::POLKIT);
             return steps;
@@ -180,9 +182,7 @@ impl Site {
     /// returns what she was told before.
     pub(crate) fn logs_in_with_the_password(&mut self) -> String {
         self.keys.pull_out_all();
-        self.console.types("exit");
-        self.console.sees("guest login: ");
-        self.console.types("alice");
+        self.console.logs_out_and_names("alice");
         let before = self.console.sees("Password: ");
         self.console.types("alice-password");
         self.console.waits_for_the_prompt_of("alice");

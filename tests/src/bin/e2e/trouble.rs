@@ -6,7 +6,7 @@
 use tests::guest::Finger;
 
 use crate::Step;
-use crate::site::{BLUE, MODULE_AWAY, MODULE_BACK, SOON, Site, TOUCH, TOUCHES};
+use crate::site::{BLUE, MODULE_AWAY, MODULE_BACK, OUT_OF_ORDER, SOON, Site, TOUCH, TOUCHES};
 
 pub(crate) const STEPS: &[Step] = &[
     (
@@ -46,8 +46,6 @@ pub(crate) const STEPS: &[Step] = &[
         disk_full,
     ),
 ];
-
-const OUT_OF_ORDER: &str = "Security keys cannot be used now";
 
 fn typo(site: &mut Site) {
     site.log();

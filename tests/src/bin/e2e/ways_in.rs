@@ -72,9 +72,7 @@ fn su_refused(site: &mut Site) {
 }
 
 fn getty(site: &mut Site) {
-    site.console.types("exit");
-    site.console.sees("guest login: ");
-    site.console.types("alice");
+    site.console.logs_out_and_names("alice");
     site.console.sees("Touch \"blue key\"");
     let said = site.console.waits_for_the_prompt_of("alice");
     assert!(!said.contains("Password"), "{said}");
@@ -83,9 +81,7 @@ fn getty(site: &mut Site) {
 fn getty_password(site: &mut Site) {
     site.policy(SOON);
     site.keys.pull_out(BLUE);
-    site.console.types("exit");
-    site.console.sees("guest login: ");
-    site.console.types("alice");
+    site.console.logs_out_and_names("alice");
     site.console.sees("Plug in");
     site.console.sees("Password: ");
     site.console.types("alice-password");
