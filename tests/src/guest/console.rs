@@ -89,8 +89,9 @@ impl Console {
 
     /// Waits for the shell's prompt, and returns what stood before it.
     pub fn prompt(&mut self) -> String {
-        let prompt = format!("\n{}$ ", self.name);
-        self.sees(&prompt)
+        let prompt = format!("{}$ ", self.name);
+        // A Ctrl-C that came a moment late stands before it.
+        self.sees_one_of(&[&format!("\n{prompt}"), &format!("^C{prompt}")])
     }
 
     /// Types a command, and returns what it shows until the shell is back.
