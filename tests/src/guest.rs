@@ -190,7 +190,7 @@ impl Guest {
             if Instant::now() > until {
                 return false;
             }
-            thread::sleep(Duration::from_millis(200));
+            thread::sleep(Duration::from_millis(700));
         }
     }
 

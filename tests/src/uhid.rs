@@ -41,7 +41,7 @@ const BUS_USB: u16 = 3;
 
 /// How long the kernel has to make the node of a key, and of what may never get one.
 const FOR_A_KEY: Duration = Duration::from_secs(60);
-const FOR_ANYTHING: Duration = Duration::from_secs(2);
+const FOR_ANYTHING: Duration = Duration::from_secs(6);
 
 /// Tells the devices of one process apart.
 static NUMBER: AtomicUsize = AtomicUsize::new(1);

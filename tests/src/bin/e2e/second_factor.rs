@@ -42,7 +42,7 @@ pub(crate) const STEPS: &[Step] = &[
 
 /// A second factor for those who have enrolled.
 const ENROLLED: &str =
-    "user_verification = \"discouraged\"\ntimeout = 10\nwhen_not_enrolled = \"ignore\"\n";
+    "user_verification = \"discouraged\"\ntimeout = 30\nwhen_not_enrolled = \"ignore\"\n";
 
 const CHECK: &str = "passkey check --enabling passkey-2fa";
 
@@ -119,7 +119,7 @@ fn sudo_refuses(site: &mut Site, password: &str) -> String {
 }
 
 fn without_key(site: &mut Site) {
-    site.policy(&ENROLLED.replace("timeout = 10", "timeout = 1"));
+    site.policy(&ENROLLED.replace("timeout = 30", "timeout = 1"));
     site.keys.pull_out(BLUE);
     let said = sudo_refuses(site, "alice-password");
     assert!(said.contains("No security key was plugged in."), "{said}");

@@ -24,7 +24,7 @@ pub(crate) const TOUCHES: Finger = Finger::Touches(300);
 pub(crate) const PIN: &str = "2718";
 
 /// The policy of most steps.
-pub(crate) const TOUCH: &str = "user_verification = \"discouraged\"\ntimeout = 10\n";
+pub(crate) const TOUCH: &str = "user_verification = \"discouraged\"\ntimeout = 30\n";
 /// The same, where the deadline is waited for.
 pub(crate) const SOON: &str = "user_verification = \"discouraged\"\ntimeout = 3\n";
 /// The same, where nothing may end before its time.

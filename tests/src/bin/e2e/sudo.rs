@@ -108,7 +108,7 @@ fn stranger(site: &mut Site) {
 
 /// green alone, and its person must be verified.
 fn green_alone(site: &mut Site) {
-    site.policy("timeout = 10\n");
+    site.policy("timeout = 30\n");
     site.keys.pull_out(BLUE);
     site.keys.plug_in(GREEN, Some(PIN));
     site.keys.finger(GREEN, TOUCHES);
@@ -172,7 +172,7 @@ fn late(site: &mut Site) {
     site.keys.pull_out(BLUE);
     site.console.types(TRUE);
     site.console
-        .sees("Plug in \"blue key\" or \"green key\" (10 s).");
+        .sees("Plug in \"blue key\" or \"green key\" (30 s).");
     site.keys.plug_in(BLUE, None);
     site.console.sees("Touch \"blue key\"");
     site.console.sees("=0=");
