@@ -94,6 +94,18 @@ impl Console {
         self.sees_one_of(&[&format!("\n{prompt}"), &format!("^C{prompt}")])
     }
 
+    /// Breaks off what runs; once more, as a person does, where nothing comes of it.
+    pub fn breaks_off(&mut self) -> String {
+        let prompt = format!("{}$ ", self.name);
+        for _ in 0..3 {
+            self.presses("\x03");
+            if self.shows_within(Duration::from_secs(12), &prompt) {
+                break;
+            }
+        }
+        self.prompt()
+    }
+
     /// Types a command, and returns what it shows until the shell is back.
     pub fn runs(&mut self, command: &str) -> String {
         self.types(command).prompt()

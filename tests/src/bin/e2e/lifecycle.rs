@@ -170,8 +170,7 @@ fn removal_goes_on(site: &mut Site) {
             .console
             .sees_one_of(&["password for alice:", "=1=", "=0="]);
         assert!(!said.contains("\n0\n"), "{said}");
-        site.console.presses("\x03");
-        site.console.prompt();
+        site.console.breaks_off();
     }
     site.root
         .run("sed -i '/pam_passkey/d' /etc/pam.d/sudo")

@@ -111,10 +111,11 @@ fn sudo_refuses(site: &mut Site, password: &str) -> String {
         .sees_one_of(&["password for alice:", "=1=", "=0="]);
     assert!(!said.contains("\n0\n"), "{said}");
     assert!(!said.ends_with("=0="), "{said}");
-    if !said.ends_with("=1=") {
-        site.console.presses("\x03");
+    if said.ends_with("=1=") {
+        site.console.prompt();
+    } else {
+        site.console.breaks_off();
     }
-    site.console.prompt();
     said
 }
 

@@ -220,8 +220,7 @@ impl Site {
     /// The prompt of sudo for a password stands there; alice leaves it.
     pub(crate) fn is_asked_for_the_password(&mut self) -> String {
         let said = self.console.sees("password for alice:");
-        self.console.presses("\x03");
-        self.console.prompt();
+        self.console.breaks_off();
         said
     }
 

@@ -133,9 +133,11 @@ fn polkit_agent(site: &mut Site, finger: Finger) -> &mut Console {
     site.at_the_second_console("alice");
     site.keys.finger(BLUE, finger);
     site.keys.journal(BLUE);
-    let agent = format!("pkttyagent --process {}", shell.trim());
+    // It closes descriptor 3 once polkit knows of it.
+    let agent = format!("pkttyagent --process {} --notify-fd 3", shell.trim());
+    let agent = format!("{agent} 3>&1 >/dev/tty | {{ cat; echo \"agent $((41 + 1))\"; }}");
     site.second.types(&agent);
-    site.second.sees(&agent);
+    site.second.sees("agent 42");
     site.console
         .types("pkexec --disable-internal-agent id; echo =$?=");
     &mut site.second
