@@ -102,33 +102,16 @@ fn not_enrolled(site: &mut Site) {
 }
 
 /// alice types this password, and sudo runs nothing; returns what she is told.
-fn sudo_refuses(site: &mut Site, password: &str) -> String {
-    site.console.types("sudo -k id --user; echo =$?=");
-    site.console.sees("[sudo] password for alice:");
-    site.console.types(password);
-    let said = site
-        .console
-        .sees_one_of(&["password for alice:", "=1=", "=0="]);
-    assert!(!said.contains("\n0\n"), "{said}");
-    assert!(!said.ends_with("=0="), "{said}");
-    if said.ends_with("=1=") {
-        site.console.prompt();
-    } else {
-        site.console.breaks_off();
-    }
-    said
-}
-
 fn without_key(site: &mut Site) {
     site.policy(&ENROLLED.replace("timeout = 30", "timeout = 1"));
     site.keys.pull_out(BLUE);
-    let said = sudo_refuses(site, "alice-password");
+    let said = site.sudo_refuses("alice-password");
     assert!(said.contains("No security key was plugged in."), "{said}");
 }
 
 fn wrong_password(site: &mut Site) {
     site.policy(ENROLLED);
-    let said = sudo_refuses(site, "wrong");
+    let said = site.sudo_refuses("wrong");
     assert!(!said.contains("Touch"), "{said}");
     assert_eq!(site.messages_to_blue(), 0);
 }
@@ -136,7 +119,7 @@ fn wrong_password(site: &mut Site) {
 fn module_gone(site: &mut Site) {
     // As for whoever keeps libpam from loading it, by `ulimit -v`.
     site.in_trouble(MODULE_AWAY, MODULE_BACK, |site| {
-        sudo_refuses(site, "alice-password");
+        site.sudo_refuses("alice-password");
         assert_eq!(site.messages_to_blue(), 0);
     });
 }
@@ -144,7 +127,7 @@ fn module_gone(site: &mut Site) {
 fn typo(site: &mut Site) {
     site.log();
     site.policy(&ENROLLED.replace("user_verification", "user_verfication"));
-    let said = sudo_refuses(site, "alice-password");
+    let said = site.sudo_refuses("alice-password");
     assert!(said.contains(OUT_OF_ORDER), "{said}");
     assert_eq!(site.messages_to_blue(), 0);
     let log = site.log();
@@ -189,7 +172,7 @@ fn files_gone(site: &mut Site) {
         "mv /etc/pam-passkey.away /etc/pam-passkey",
         |site| {
             // Nobody can tell who has enrolled: that is not the same as nobody.
-            let said = sudo_refuses(site, "alice-password");
+            let said = site.sudo_refuses("alice-password");
             assert!(said.contains(OUT_OF_ORDER), "{said}");
             assert_eq!(site.messages_to_blue(), 0);
         },

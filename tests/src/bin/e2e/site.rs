@@ -217,6 +217,23 @@ impl Site {
         messages.iter().filter(|message| !message.cancel).count()
     }
 
+    /// sudo asks for the password, and does not let alice in with this one; returns what it says.
+    pub(crate) fn sudo_refuses(&mut self, password: &str) -> String {
+        self.console.types("sudo -k id --user; echo =$?=");
+        self.console.sees("[sudo] password for alice:");
+        self.console.types(password);
+        let ends = ["password for alice:", "=1=", "=0="];
+        let said = self.console.sees_one_of(&ends);
+        assert!(!said.contains("\n0\n"), "{said}");
+        assert!(!said.ends_with("=0="), "{said}");
+        if said.ends_with("=1=") {
+            self.console.prompt();
+        } else {
+            self.console.breaks_off();
+        }
+        said
+    }
+
     /// The prompt of sudo for a password stands there; alice leaves it.
     pub(crate) fn is_asked_for_the_password(&mut self) -> String {
         let said = self.console.sees("password for alice:");
