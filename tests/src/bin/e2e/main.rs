@@ -1,6 +1,6 @@
 //! `make e2e`: Debian booted, the packages installed, and a person at the console.
 //!
-//! Each guest in `target/guests` goes through the same steps, one after the other as a person would
+//! Each guest in `target/guests` goes through its steps, one after the other as a person would
 //! take them; the guests run side by side. What their consoles showed is kept in `target/e2e`.
 //!
 //! `e2e [--only WORD] [GUEST]...` runs the steps whose names contain the word, after those that
